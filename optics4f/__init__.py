@@ -1,0 +1,71 @@
+"""optics4f: a differentiable simulator of optical 4f systems, and of the linear CNNs they compute.
+
+========================  =====================================================================
+module                    what is in it
+========================  =====================================================================
+``units``                 quantities and strings such as "532 nm" in, SI floats inside
+``grid``                  the sampling grid of one plane
+``fourier``               centred unitary transforms, crop and pad, kernel responses
+``functional``            the physics of single elements as pure functions
+``elements``              one module per optical part
+``system``                :class:`FourF` and :class:`Cascade`
+``transfer``              rank, passivity and audit of T(nu)
+``design``                encodings of complex masks
+``transduction``          stages, links, the latency budget
+``fabrication``           mask-set files, GDSII, bitmaps, read-back
+``record``                measured values as files
+``plotting``              pictures
+``models``                the SCLC student, its teacher, distillation
+``calibration``           from a bench to parameters
+========================  =====================================================================
+
+Names are loaded when they are first used, so that ``import optics4f`` and ``optics4f --help`` are quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ._version import __version__ as __version__
+
+_HOME = {
+    "Grid": "grid",
+    "FourF": "system",
+    "Cascade": "system",
+    "audit": "transfer",
+    "LatencyBudget": "transduction",
+    "MaskSet": "fabrication",
+}
+_HOME |= dict.fromkeys(
+    ("nm", "um", "mm", "cm", "m", "ns", "us", "ms", "s", "mW", "uW", "W", "rad", "deg", "Quantity"), "units"
+)
+_HOME |= dict.fromkeys(
+    (
+        "AmplitudeEncoding",
+        "AmplitudeMask",
+        "CoherentSum",
+        "ComplexMask",
+        "FanOut",
+        "FourierLens",
+        "HomodyneReadout",
+        "IntensityDetector",
+        "KernelMask",
+        "LowPassStop",
+        "MaskBank",
+        "PhaseMask",
+    ),
+    "elements",
+)
+
+__all__ = ["__version__", *sorted(_HOME)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'optics4f' has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
