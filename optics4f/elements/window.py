@@ -1,0 +1,53 @@
+"""Dark surroundings of a picture, and the part of a plane that is looked at."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..fourier import crop_center, pad_center
+
+
+class GuardBand(nn.Module):
+    """Put a plane into a larger dark one about the same axis, so that convolution does not wrap round.
+
+    Args:
+        shape: Samples ``(H', W')`` of the larger plane.
+
+    Shape:
+        (..., H, W) to (..., H', W').
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, field: Tensor) -> Tensor:
+        """The larger plane."""
+        return pad_center(field, self.shape)
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"{self.shape[0]} x {self.shape[1]}"
+
+
+class Window(nn.Module):
+    """Keep the central part of a plane or of a sensor: the adjoint of :class:`GuardBand`.
+
+    Args:
+        shape: Samples or pixels ``(H', W')`` that are kept.
+
+    Shape:
+        (..., H, W) to (..., H', W').
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, field: Tensor) -> Tensor:
+        """The central part."""
+        return crop_center(field, self.shape)
+
+    def extra_repr(self) -> str:
+        """What print shows."""
+        return f"{self.shape[0]} x {self.shape[1]}"
