@@ -1,0 +1,18 @@
+"""From a trained design to files that a mask shop or a modulator takes, and back.
+
+bank      one bank of masks with its geometry
+maskset   the mask-set file (HDF5)
+relief    phase, height, levels, etch masks: pure functions
+raster    pixels and rectilinear polygons: pure functions
+layout    GDSII and OASIS
+bitmap    8-bit PNG
+manifest  what an export folder holds, with hashes
+export    writes such a folder, and reads it back
+"""
+
+from .bank import MaskBankData
+from .export import export_masks, read_back
+from .manifest import Manifest
+from .maskset import MaskSet
+
+__all__ = ["Manifest", "MaskBankData", "MaskSet", "export_masks", "read_back"]

@@ -1,0 +1,108 @@
+"""The commands ``export`` and ``masks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from .bank import MaskBankData
+    from .manifest import Manifest
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this folder to the command line."""
+    app.command("export")(export)
+    app.command("masks")(masks)
+
+
+def export(
+    path: Annotated[Path, typer.Argument(metavar="MASKS.h5", help="Mask-set file.")],
+    out: Annotated[Path, typer.Option(help="Folder for the files and their manifest.")],
+    to: Annotated[str, typer.Option(help="Formats, separated by commas: gds, oas, bitmap.")] = "gds,bitmap",
+    bank: Annotated[str | None, typer.Option(help="Only this bank.")] = None,
+    levels: Annotated[
+        int | None, typer.Option(help="Height levels, a power of two; else those of the bank, or 16.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="double-phase: complex masks on a phase-only device.")
+    ] = None,
+    material: Annotated[
+        str | None, typer.Option(help="Relief: fused-silica or a refractive index; else that of the bank.")
+    ] = None,
+    sign: Annotated[str, typer.Option(help="Grey values: phase or minus_phase.")] = "phase",
+) -> None:
+    """Write masks for a mask shop (GDSII, OASIS) or a modulator (8-bit PNG), with a manifest."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from .export import export_masks
+    from .maskset import MaskSet
+
+    maskset = MaskSet.load(path)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("export", total=None)
+        manifest = export_masks(
+            maskset,
+            out,
+            tuple(part.strip() for part in to.split(",")),
+            bank,
+            levels,
+            encoding=encoding,
+            material=material,
+            sign=sign,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _show_files(manifest, out)
+
+
+def masks(path: Annotated[Path, typer.Argument(metavar="MASKS.h5", help="Mask-set file.")]) -> None:
+    """Show what is in a mask-set file, after checking its hashes."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .maskset import MaskSet
+
+    maskset = MaskSet.load(path)
+    table = Table("bank", *maskset.banks, title=f"{path.name}, hashes checked")
+    for row in zip(*(_lines(bank) for bank in maskset.banks.values()), strict=True):
+        table.add_row(row[0][0], *(value for _, value in row))
+    console = Console()
+    console.print(table)
+    for name, value in maskset.provenance.items():
+        console.print(f"{name}: {value}", markup=False)
+
+
+def _lines(bank: MaskBankData) -> list[tuple[str, str]]:
+    from ..units import compact
+
+    outputs, inputs, height, width = bank.transmittance.shape
+    focal = (compact(bank.focal_length, "m"), compact(bank.second_focal_length, "m"))
+    return [
+        ("masks", f"{inputs} -> {outputs}"),
+        ("pixels", f"{height} x {width}"),
+        ("pitch (y, x)", " x ".join(compact(p, "m") for p in bank.pitch)),
+        ("axis at (y, x)", f"{bank.origin[0]:g}, {bank.origin[1]:g}"),
+        ("wavelength", compact(bank.wavelength, "m")),
+        ("focal lengths", ", ".join(focal)),
+        ("input plane", f"{bank.input_shape[0]} x {bank.input_shape[1]}"),
+        ("input spacing (y, x)", " x ".join(compact(d, "m") for d in bank.input_spacing)),
+        ("refractive index", "none" if bank.refractive_index is None else f"{bank.refractive_index:.5g}"),
+        ("computes", bank.convention + (", output inverted" if bank.invert_output else "")),
+        ("encoding", f"{bank.encoding}, {f'{bank.levels} levels' if bank.levels else 'continuous'}"),
+        ("scale", f"{bank.scale_db:.2f} dB"),
+        ("scale of the sum", f"{bank.sum_scale_db:.2f} dB"),
+        ("SHA-256", bank.content_sha256[:12]),
+    ]
+
+
+def _show_files(manifest: Manifest, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("file", "bytes", "SHA-256", title=str(out))
+    for file in manifest.files:
+        table.add_row(file.path, str(file.size), file.sha256[:12])
+    Console().print(table)
