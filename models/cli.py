@@ -1,0 +1,169 @@
+"""The commands ``optics4f demo``, ``optics4f audit`` and ``optics4f verify``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optics4f.extras import require
+
+if TYPE_CHECKING:
+    from .demo import DemoOptions
+
+EPOCHS, QUICK_EPOCHS = 15, 10
+NEEDED = {"sklearn": "train", "safetensors": "train", "h5py": "fab", "gdstk": "fab", "PIL": "fab"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    for command in (demo, audit, verify):
+        app.command()(command)
+
+
+def _option(text: str) -> Any:
+    return typer.Option(help=text)
+
+
+def demo(
+    out: Annotated[Path, _option("Folder for everything that is written.")] = Path("runs/demo"),
+    data: Annotated[str, _option("Data set: digits (ships with scikit-learn) or cifar10.")] = "digits",
+    data_dir: Annotated[
+        Path | None,
+        _option(
+            "Folder with train.parquet and test.parquet of cifar10; $OPTICS4F_DATA/cifar10 if not given."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, _option(f"Passes over the training split, for every network; {EPOCHS} if not given.")
+    ] = None,
+    seeds: Annotated[int, _option("How many seeds; the table gives mean and standard deviation.")] = 3,
+    seed: Annotated[int, _option("The first seed.")] = 0,
+    device: Annotated[str, _option("cpu, cuda, cuda:1, ...")] = "cpu",
+    quick: Annotated[bool, _option(f"One seed and {QUICK_EPOCHS} epochs: under a minute.")] = False,
+) -> None:
+    """Run the main job: teacher, optical students, distillation, runtime, masks, read-back.
+
+    Leaves a table on the screen, and in the folder summary.json, masks.h5, fab/ (GDSII and bitmaps with a
+    manifest), student/ and figures/.
+    """
+    from rich.console import Console
+
+    from .demo import DemoOptions, run
+    from .report import report, tables
+
+    for module, extra in NEEDED.items():
+        require(module, extra)
+    if epochs is None:
+        epochs = QUICK_EPOCHS if quick else EPOCHS
+    options = DemoOptions(out, data, data_dir, epochs, 1 if quick else seeds, seed, _device(device))
+    _writable(out)
+    console = Console()
+    with _bars(options, console) as reporter:
+        results = run(options, reporter)
+        reporter.step("looking at the test split, drawing figures")
+        summary = report(results)
+    for table in tables(summary):
+        console.print(table)
+    console.print(str(results.budget), highlight=False)
+    console.print(f"Everything is in {out}/, the numbers in {out}/summary.json.", highlight=False)
+
+
+def audit(
+    student: Annotated[Path, typer.Argument(help="Folder of a student, e.g. runs/demo/student.")],
+) -> None:
+    """Say what a trained student really is: affine or not, passive, rank, masks, conversions."""
+    import torch
+
+    from .checkpoint import load_student
+
+    loaded = load_student(student)
+    pictures = torch.rand(
+        6, loaded.design.channels[0], *loaded.design.shape, generator=torch.Generator().manual_seed(0)
+    )
+    typer.echo(loaded.optics)
+    typer.echo(loaded.audit(pictures))
+
+
+def verify(
+    exported: Annotated[Path, typer.Argument(help="Folder that optics4f export wrote, e.g. runs/demo/fab.")],
+    model: Annotated[Path, _option("Folder of the student whose back end reads the sensor.")],
+    data: Annotated[str, _option("Data set: digits or cifar10.")] = "digits",
+    data_dir: Annotated[Path | None, _option("As in demo.")] = None,
+    split: Annotated[str, _option("validation or test. Look at test once.")] = "validation",
+) -> None:
+    """Read exported masks back, put them on the simulated bench, and print the accuracy they give."""
+    from rich.console import Console
+
+    from .checkpoint import load_student
+    from .data import load
+    from .report import read_back_table, verified
+
+    if split not in ("validation", "test"):
+        raise ValueError(f"--split: expected validation or test, got {split!r}.")
+    rows = verified(load_student(model), exported, getattr(load(data, data_dir), split))
+    Console().print(read_back_table(rows))
+
+
+def _device(name: str) -> str:
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"--device: expected a device that torch can use here, got {name!r} ({reason})."
+        ) from None
+    return name
+
+
+def _writable(folder: Path) -> None:
+    """Fail before the work, not after it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"--out: expected a folder that can be written, got {folder}.")
+
+
+@contextmanager
+def _bars(options: DemoOptions, console: Any) -> Iterator[Any]:
+    """One bar over all trainings, with what is being trained and how well it does."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    from .demo import Reporter, trainings
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("loading", total=trainings(options) * options.epochs)
+
+        class Bars(Reporter):
+            @contextmanager
+            def training(self, name: str) -> Iterator[Callable[[int, float, float], None]]:
+                def on_epoch(epoch: int, loss: float, score: float) -> None:
+                    text = f"{name}: loss {loss:.3f}, validation {100 * score:.1f} %"
+                    progress.update(bar, advance=1, description=text)
+
+                progress.update(bar, description=name)
+                yield on_epoch
+
+            def step(self, text: str) -> None:
+                progress.update(bar, description=text)
+
+        yield Bars()

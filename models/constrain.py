@@ -1,0 +1,78 @@
+"""A trained student under the constraints of hardware: phase-only masks, square pixels, no wrap-round."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from torch import nn
+
+from optics4f.elements import GuardBand, PhaseMask, Window
+from optics4f.fabrication.bench import bench_of
+from optics4f.system import FourF
+from optics4f.units import m
+
+from .sclc import READOUTS, SCLC, BackEnd
+
+
+def phase_only(student: SCLC, levels: int) -> SCLC:
+    r"""The collapsed student with masks :math:`t = e^{i\varphi}` in ``levels`` steps, ready for fine-tuning.
+
+    The phase starts from that of T(nu); the amplitude is given up, and a fresh back end replaces the old one.
+
+    Args:
+        student: A student whose front end is a cascade.
+        levels: Number of levels L of the relief.
+
+    Raises:
+        ValueError: If the last stop is even: its blocked edge is an amplitude, which a relief has not.
+    """
+    collapsed = student.collapse()
+    bench: Any = collapsed.optics
+    if any(
+        inside % 2 == 0 and inside < n for inside, n in zip(bench.lit_shape, bench.grid.shape, strict=True)
+    ):
+        raise ValueError(
+            f"phase_only: expected a last stop of odd size, which has no dark edge, got {bench.lit_shape}."
+        )
+    masks = PhaseMask(
+        bench.transmittance().angle(), levels=levels, pitch=tuple(d * m for d in bench.fourier_grid.spacing)
+    )
+    constrained = collapsed.with_optics(
+        FourF(
+            bench.grid,
+            bench.wavelength * m,
+            bench.focal_length * m,
+            masks,
+            second_focal_length=bench.second_focal_length * m,
+            stop=bench.lit_shape,
+            invert_output=bench.invert_output,
+        )
+    )
+    design = student.design
+    constrained.back_end = BackEnd(design.channels[-1], (design.pixels, design.pixels), design.classes)
+    constrained.set_gain()
+    return constrained
+
+
+def with_masks(student: SCLC, bank: Any, oversample: int = 1) -> SCLC:
+    """A one-stage student with the masks of a stored bank in place of its own.
+
+    Args:
+        student: Collapsed or phase-only; its source, readout and back end are kept.
+        bank: :class:`~optics4f.fabrication.MaskBankData`.
+        oversample: 1 for the ideal simulation; a larger odd number for square mask pixels and a dark guard
+            band around the picture, see :func:`~optics4f.fabrication.bench.bench_of`.
+    """
+    bench = bench_of(bank, oversample)
+    if bench.grid.shape == student.source.grid.shape:
+        return student.with_optics(bench)
+    wide = copy.deepcopy(student)
+    wide.optics = nn.Sequential(GuardBand(bench.grid.shape), bench)
+    pixels = student.readout.pixel_grid.shape
+    factor = [big // small for big, small in zip(bench.grid.shape, student.source.grid.shape, strict=True)]
+    sensor = READOUTS[student.design.readout](
+        bench.output_grid, (pixels[0] * factor[0], pixels[1] * factor[1])
+    )
+    wide.readout = nn.Sequential(sensor, Window(pixels))
+    return wide
