@@ -1,0 +1,30 @@
+"""Every example runs as it stands, in an empty folder, without a warning, and says what it promises."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROMISES = {
+    "01_one_4f_system": r"pitch 29\.69 um.*largest difference from conv2d, relative: \d\.\de-0[67]",
+    "02_collapse_and_audit": r"988 masks collapse to 48.*whole network affine.*NOT AFFINE.*2 optical-to",
+    "03_runtime": r"total 0\.600 ms.*10\.276 ms.*slowest: transduction.*\(measured\)",
+    "04_masks_to_files": r"5 files.*gds: 62 pixels.*difference, relative: \d\.\de-0[78]",
+}
+
+
+def test_every_example_is_listed() -> None:
+    assert sorted(path.stem for path in (ROOT / "examples").glob("*.py")) == sorted(PROMISES)
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_example(name: str, tmp_path: Path) -> None:
+    script = ROOT / "examples" / f"{name}.py"
+    command = [sys.executable, "-W", "error", str(script)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(PROMISES[name], done.stdout, re.DOTALL), done.stdout
+    assert not list(tmp_path.iterdir())
