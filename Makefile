@@ -38,5 +38,5 @@ $(STAMP): setup.cfg constraints.txt
 	$$($(FOUND) --version 2>/dev/null || echo missing); name another one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Installing into $(VENV) with $$($(FOUND) --version); this takes some minutes the first time, mostly for PyTorch."
 	@$(FOUND) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[fab,train,dev]" -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check -e ".[fab,train,dev]" -c constraints.txt
 	@touch $@

@@ -1,0 +1,1 @@
+"""Networks, and how they are trained: the SCLC student, its teacher, distillation, the main job."""

@@ -48,13 +48,14 @@ def demo(
 ) -> None:
     """Run the main job: teacher, optical students, distillation, runtime, masks, read-back.
 
-    Leaves a table on the screen, and in the folder summary.json, masks.h5, fab/ (GDSII and bitmaps with a
-    manifest), student/ and figures/.
+    Leaves tables on the screen, and in the folder summary.json, summary.md, masks.h5, fab/ (GDSII and
+    bitmaps with a manifest), student/ and figures/.
     """
     from rich.console import Console
 
     from .demo import DemoOptions, run
-    from .report import report, tables
+    from .report import report
+    from .tables import tables
 
     for module, extra in NEEDED.items():
         require(module, extra)
@@ -68,7 +69,7 @@ def demo(
         reporter.step("looking at the test split, drawing figures")
         summary = report(results)
     for table in tables(summary):
-        console.print(table)
+        console.print(table.for_screen())
     console.print(str(results.budget), highlight=False)
     console.print(f"Everything is in {out}/, the numbers in {out}/summary.json.", highlight=False)
 
@@ -101,12 +102,13 @@ def verify(
 
     from .checkpoint import load_student
     from .data import load
-    from .report import read_back_table, verified
+    from .report import verified
+    from .tables import read_backs
 
     if split not in ("validation", "test"):
         raise ValueError(f"--split: expected validation or test, got {split!r}.")
     rows = verified(load_student(model), exported, getattr(load(data, data_dir), split))
-    Console().print(read_back_table(rows))
+    Console().print(read_backs(rows).for_screen())
 
 
 def _device(name: str) -> str:

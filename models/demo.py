@@ -30,6 +30,8 @@ from .train import Fit, TrainConfig, accuracy, fit
 
 TEACHER_WIDTH = 0.125
 LEVELS = 16
+RELIEF = f"phase-only, {LEVELS} levels + KD"
+THREADS = 1
 BITS = 16
 LINK = "paper_usb3"
 FORMATS = ("gds", "bitmap")
@@ -122,7 +124,7 @@ def run(options: DemoOptions, reporter: Reporter | None = None) -> Results:
 def _one_thread() -> Iterator[None]:
     """The tensors are so small that a second thread saves nothing, and waits where cores are shared."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     try:
         yield
     finally:
@@ -134,8 +136,7 @@ def _run(options: DemoOptions, reporter: Reporter) -> Results:
     trained = Trained()
     for seed in range(options.seed, options.seed + options.seeds):
         _train_seed(trained, data, options, seed, reporter)
-    distilled: SCLC = trained.networks["detected + KD"][0]
-    relief = _fine_tuned(trained, data, options, distilled, reporter)
+    distilled, relief = (trained.networks[name][0] for name in ("detected + KD", RELIEF))
     reporter.step("writing masks, layout and bitmaps")
     manifest = _export(options, distilled.collapse(), relief)
     save_student(relief, options.out / "student", {"data": data.name, "seed": options.seed})
@@ -148,7 +149,7 @@ def _run(options: DemoOptions, reporter: Reporter) -> Results:
 
 def trainings(options: DemoOptions) -> int:
     """Number of trainings in a run."""
-    return 5 * options.seeds + 1
+    return 6 * options.seeds
 
 
 def final_accuracies(results: Results) -> tuple[dict[str, list[float]], dict[tuple[str, str], float]]:
@@ -163,7 +164,7 @@ def final_accuracies(results: Results) -> tuple[dict[str, list[float]], dict[tup
 def _train_seed(
     trained: Trained, data: ImageData, options: DemoOptions, seed: int, reporter: Reporter
 ) -> None:
-    """A teacher, then both students without and with it, all from one seed."""
+    """A teacher, both students without and with it, and the phase-only student, all from one seed."""
     inputs = data.train.images.shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -174,22 +175,14 @@ def _train_seed(
         design = StudentDesign(readout, channels=(inputs, 4, 12, 24, 16, 16), classes=data.classes)
         name = readout if loss is label_loss else f"{readout} + KD"
         _train(trained, name, SCLC(design, seed).to(options.device), loss, lesson, options, seed, reporter)
+    # What a relief can hold: the distilled student again, phase-only, taught by the same teacher.
+    relief = phase_only(trained.networks["detected + KD"][-1], LEVELS)
+    _train(trained, RELIEF, relief, options.distillation, lesson, options, seed, reporter)
 
 
 def _lesson(data: ImageData, teacher: nn.Module) -> ImageData:
     """The data with what the teacher says of the training split."""
     return replace(data, train=taught(data.train, teacher))
-
-
-def _fine_tuned(
-    trained: Trained, data: ImageData, options: DemoOptions, student: SCLC, reporter: Reporter
-) -> SCLC:
-    """The student under the constraint of the relief, taught again by the same teacher."""
-    relief = phase_only(student, LEVELS)
-    lesson = _lesson(data, trained.networks["teacher"][0])
-    name = f"phase-only, {LEVELS} levels"
-    _train(trained, name, relief, options.distillation, lesson, options, options.seed, reporter)
-    return relief
 
 
 def _train(

@@ -1,4 +1,4 @@
-"""What a run of the main job found: the summary, its tables and its pictures."""
+"""What a run of the main job found: the summary and its pictures."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.table import Table
 
 from optics4f import plotting
 from optics4f.fabrication import Manifest, read_back
-from optics4f.files import sha256, write_json
+from optics4f.files import sha256, write_json, write_text
 
 from .constrain import with_masks
 from .data import Split
-from .demo import SIMULATIONS, Results, final_accuracies
+from .demo import SIMULATIONS, THREADS, Results, final_accuracies
 from .sclc import SCLC
+from .tables import markdown
 from .train import accuracy
 
 LIBRARIES = ("optics4f", "torch", "numpy", "scipy", "pint", "scikit-learn", "h5py", "gdstk", "matplotlib")
@@ -32,10 +32,11 @@ STUDENTS = ("strict", "strict + KD", "detected", "detected + KD")
 
 
 def report(results: Results) -> dict[str, Any]:
-    """Look at the test split, write ``summary.json`` and the figures, and give the summary back."""
+    """Look at the test split, write the summary and the figures, and give the summary back."""
     trained, rebuilt = final_accuracies(results)
     summary = summarise(results, trained, rebuilt)
     write_json(results.options.out / "summary.json", summary)
+    write_text(results.options.out / "summary.md", markdown(summary))
     _figures(results, trained)
     return summary
 
@@ -59,7 +60,7 @@ def summarise(
             "note": data.note,
             **{f"{name}_images": len(getattr(data, name).labels) for name in ("train", "validation", "test")},
         },
-        "training": {**asdict(options.train_config), **asdict(options.distillation)},
+        "training": {**asdict(options.train_config), **asdict(options.distillation), "threads": THREADS},
         "accuracy": {name: _accuracy(results, name, scores) for name, scores in trained.items()},
         "distillation_gain": {name: _gain(trained, name) for name in ("strict", "detected")},
         "audit": {name: _audit(results.trained.networks[name][0], pictures) for name in STUDENTS},
@@ -71,16 +72,6 @@ def summarise(
             for (source, way), score in rebuilt.items()
         ],
     }
-
-
-def tables(summary: dict[str, Any]) -> list[Table]:
-    """The summary for the screen."""
-    return [
-        _accuracy_table(summary),
-        _audit_table(summary),
-        read_back_table(summary["read_back"]),
-        _file_table(summary),
-    ]
 
 
 def verified(student: SCLC, folder: str | Path, split: Split) -> list[dict[str, Any]]:
@@ -102,18 +93,6 @@ def verified(student: SCLC, folder: str | Path, split: Split) -> list[dict[str, 
     return rows
 
 
-def read_back_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Accuracies with the masks of files: a row per file, a column per way of simulation."""
-    table = Table(title="Read back: accuracy with the masks of the files", title_justify="left")
-    table.add_column("masks from")
-    for way in dict.fromkeys(row["simulation"] for row in rows):
-        table.add_column(way, justify="right")
-    for source in dict.fromkeys(row["masks_from"] for row in rows):
-        scores = [row["accuracy"] for row in rows if row["masks_from"] == source]
-        table.add_row(source, *(_percent(score, None) for score in scores))
-    return table
-
-
 def machine(device: str) -> dict[str, Any]:
     """What the run ran on."""
     name = (
@@ -126,7 +105,6 @@ def machine(device: str) -> dict[str, Any]:
         "device": device,
         "processor": name,
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
     }
 
 
@@ -177,7 +155,7 @@ def _files(out: Path) -> list[dict[str, Any]]:
         for path in out.rglob("*")
         if path.is_file() and path.suffix in (".h5", ".gds", ".png", ".json", ".safetensors")
     )
-    kept = [path for path in written if path.name != "summary.json" and path.parent.name != "figures"]
+    kept = [path for path in written if path.stem != "summary" and path.parent.name != "figures"]
     return [
         {"path": path.relative_to(out).as_posix(), "bytes": path.stat().st_size, "sha256": sha256(path)}
         for path in kept
@@ -201,57 +179,6 @@ def _figures(results: Results, trained: dict[str, list[float]]) -> None:
     plotting.save(figure, folder / "planes.png")
     plotting.save(plotting.show_budget(results.budget, "runtime, stage by stage"), folder / "runtime.png")
     images, seeds = len(results.data.test.labels), results.options.seeds
-    title = f"{results.data.name}, {images} test pictures, mean ± standard deviation over {seeds} seeds"
-    plotting.save(plotting.show_accuracies(trained, title, 1 / results.data.classes), folder / "accuracy.png")
-
-
-def _percent(mean: float, deviation: float | None) -> str:
-    return f"{100 * mean:.2f} %" if deviation is None else f"{100 * mean:.2f} ± {100 * deviation:.2f} %"
-
-
-def _accuracy_table(summary: dict[str, Any]) -> Table:
-    images, seeds = summary["data"]["test_images"], len(summary["seeds"])
-    table = Table(
-        title=f"Test accuracy, {images} pictures, {seeds} seed{'s' * (seeds > 1)}", title_justify="left"
-    )
-    for column in ("network", "accuracy", "what distillation adds"):
-        table.add_column(column, justify="left" if column == "network" else "right")
-    for name, found in summary["accuracy"].items():
-        gain = (
-            summary["distillation_gain"].get(name.removesuffix(" + KD")) if name.endswith(" + KD") else None
-        )
-        added = (
-            ""
-            if gain is None
-            else f"{'+' * (gain['mean'] >= 0)}{_percent(gain['mean'], gain['standard_deviation'])}"
-        )
-        table.add_row(name, _percent(found["mean"], found["standard_deviation"]), added)
-    return table
-
-
-def _audit_table(summary: dict[str, Any]) -> Table:
-    table = Table(title="Audit of the students, first seed", title_justify="left")
-    for column in ("student", "optics", "whole network", "passive", "rank of T", "masks", "conversions"):
-        table.add_column(column)
-    for name, found in summary["audit"].items():
-        table.add_row(
-            name,
-            "affine" if found["optics_affine"] else "NOT AFFINE",
-            "affine" if found["affine"] else "not affine",
-            {True: "yes", False: "NO", None: "-"}[found["passive"]],
-            str(found["rank"]),
-            f"{found['masks']} -> {found['collapsed_masks']}",
-            str(found["conversions"]),
-        )
-    return table
-
-
-def _file_table(summary: dict[str, Any]) -> Table:
-    table = Table(title="Files", title_justify="left")
-    for column in ("file", "bytes", "SHA-256"):
-        table.add_column(column, justify="right" if column == "bytes" else "left")
-    bitmaps = [row for row in summary["files"] if row["path"].endswith(".png")]
-    for row in (row for row in summary["files"] if row not in bitmaps[1:]):
-        more = f" and {len(bitmaps) - 1} more" if row in bitmaps and len(bitmaps) > 1 else ""
-        table.add_row(row["path"] + more, f"{row['bytes']:,}".replace(",", " "), row["sha256"][:16] + "…")
-    return table
+    title = f"{results.data.name}, {images} test pictures"
+    title += f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ", one seed"
+    plotting.save(plotting.show_accuracies(trained, title), folder / "accuracy.png")

@@ -134,44 +134,28 @@ def show_budget(budget: LatencyBudget, title: str = "") -> Figure:
     return figure
 
 
-def show_accuracies(
-    scores: Mapping[str, Sequence[float]], title: str = "", chance: float | None = None
-) -> Figure:
+def show_accuracies(scores: Mapping[str, Sequence[float]], title: str = "") -> Figure:
     """Mean accuracy of each network with its standard deviation over seeds, and every seed as a dot.
 
     Args:
         scores: Accuracies in [0, 1] of every seed, by name.
         title: Above the figure.
-        chance: Accuracy of guessing, drawn only if it is in sight.
     """
     figure = Figure(figsize=(8.5, 1.4 + 0.5 * len(scores)), layout="constrained")
     axes = figure.subplots()
-    lowest = min(min(values) for values in scores.values())
     for row, (name, values) in enumerate(scores.items()):
         mean = float(np.mean(values))
         spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        colour = INK if name == "teacher" else ("#2980b9" if "KD" in name else QUIET)
-        axes.barh(
-            row, 100 * mean, xerr=100 * spread or None, color=colour, alpha=0.85, height=0.62, capsize=3
+        colour = INK if name == "teacher" else ("#2980b9" if "KD" in name else "#c0392b")
+        axes.errorbar(
+            100 * mean, row, xerr=100 * spread or None, fmt="o", markersize=9, capsize=5, color=colour
         )
-        axes.plot([100 * v for v in values], [row] * len(values), ".", color="black", markersize=4)
-        axes.text(
-            100.4,
-            row,
-            f"{100 * mean:.1f}" + (f" ± {100 * spread:.1f} %" if spread else " %"),
-            va="center",
-            color=INK,
-        )
-    left = math.floor(max(0.0, 100 * lowest - 3) / 5) * 5
-    axes.set(
-        xlim=(left, 100),
-        yticks=range(len(scores)),
-        yticklabels=list(scores),
-        xlabel="test accuracy [%]",
-        title=title,
-    )
-    if chance is not None and 100 * chance > left:
-        axes.axvline(100 * chance, color=QUIET, linestyle=":")
+        axes.plot([100 * v for v in values], [row + 0.28] * len(values), "|", color=colour, markersize=8)
+        text = f"{100 * mean:.1f}" + (f" ± {100 * spread:.1f} %" if spread else " %")
+        axes.text(1.01, row, text, va="center", color=INK, transform=axes.get_yaxis_transform())
+    axes.set(yticks=range(len(scores)), yticklabels=list(scores), xlabel="test accuracy [%]", title=title)
+    axes.grid(axis="x", color=QUIET, alpha=0.3)
+    axes.margins(x=0.08, y=0.1)
     axes.invert_yaxis()
     _tidy(axes)
     return figure

@@ -31,7 +31,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any],
 
 def test_summary_holds_what_a_reader_needs(ran: tuple[Path, dict[str, Any], str]) -> None:
     _, summary, _ = ran
-    networks = ["teacher", "strict", "strict + KD", "detected", "detected + KD", "phase-only, 16 levels"]
+    networks = ["teacher", "strict", "strict + KD", "detected", "detected + KD", "phase-only, 16 levels + KD"]
     assert list(summary["accuracy"]) == networks
     assert {row["test_images"] for row in summary["accuracy"].values()} == {359}
     assert summary["seeds"] == [0]
@@ -55,7 +55,9 @@ def test_read_back_agrees_with_what_was_trained(ran: tuple[Path, dict[str, Any],
         summary["accuracy"]["detected + KD"]["mean"], abs=one
     )
     for name in ("masks.h5, bank relief", "GDSII layout", "8-bit bitmaps"):
-        assert ideal[name] == pytest.approx(summary["accuracy"]["phase-only, 16 levels"]["mean"], abs=one)
+        assert ideal[name] == pytest.approx(
+            summary["accuracy"]["phase-only, 16 levels + KD"]["mean"], abs=one
+        )
 
 
 def test_files_are_there_with_their_hashes(ran: tuple[Path, dict[str, Any], str]) -> None:
