@@ -60,7 +60,7 @@ def summarise(
             "note": data.note,
             **{f"{name}_images": len(getattr(data, name).labels) for name in ("train", "validation", "test")},
         },
-        "training": {**asdict(options.train_config), **asdict(options.distillation), "threads": THREADS},
+        "training": _training(results),
         "accuracy": {name: _accuracy(results, name, scores) for name, scores in trained.items()},
         "distillation_gain": {name: _gain(trained, name) for name in ("strict", "detected")},
         "audit": {name: _audit(results.trained.networks[name][0], pictures) for name in STUDENTS},
@@ -122,6 +122,13 @@ def versions() -> dict[str, str]:
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
     """Mean and sample standard deviation (n - 1); None for a single value."""
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
+
+
+def _training(results: Results) -> dict[str, Any]:
+    """How every network was trained; the seed differs and stands elsewhere."""
+    options = results.options
+    settings = {**asdict(options.train_config), **asdict(options.distillation), "threads": THREADS}
+    return {key: value for key, value in settings.items() if key != "seed"}
 
 
 def _accuracy(results: Results, name: str, scores: list[float]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ def show_planes(planes: Sequence[tuple[str, Grid, Tensor]], sensor: Tensor, titl
     for axes, (name, grid, field) in zip(panels, planes, strict=False):
         _draw_plane(figure, axes, name, grid, field[0].detach().abs().square().cpu().numpy())
     image = panels[-1].imshow(_mosaic(sensor.detach().cpu().numpy()), origin="lower", cmap="viridis")
-    figure.colorbar(image, ax=panels[-1], shrink=0.75)
+    figure.colorbar(image, ax=panels[-1], shrink=0.75, label="W per pixel")
     panels[-1].set(title=f"sensor, {len(sensor)} channels", xticks=[], yticks=[])
     figure.suptitle(title, color=INK)
     return figure
