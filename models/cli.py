@@ -49,7 +49,7 @@ def demo(
     """Run the main job: teacher, optical students, distillation, runtime, masks, read-back.
 
     Leaves tables on the screen, and in the folder summary.json, summary.md, masks.h5, fab/ (GDSII and
-    bitmaps with a manifest), student/ and figures/.
+    bitmaps with a manifest), students/ and figures/.
     """
     from rich.console import Console
 
@@ -75,7 +75,7 @@ def demo(
 
 
 def audit(
-    student: Annotated[Path, typer.Argument(help="Folder of a student, e.g. runs/demo/student.")],
+    student: Annotated[Path, typer.Argument(help="Folder of a student, e.g. runs/demo/students/complex.")],
 ) -> None:
     """Say what a trained student really is: affine or not, passive, rank, masks, conversions."""
     import torch

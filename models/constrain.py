@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from torch import nn
 
-from optics4f.elements import GuardBand, PhaseMask, Window
-from optics4f.fabrication.bench import bench_of
-from optics4f.system import FourF
+from optics4f.elements import PhaseMask, Window
+from optics4f.fabrication.bench import RebuiltBench
+from optics4f.system import Cascade, FourF
 from optics4f.units import m
 
 from .sclc import READOUTS, SCLC, BackEnd
@@ -56,23 +55,22 @@ def phase_only(student: SCLC, levels: int) -> SCLC:
 
 
 def with_masks(student: SCLC, bank: Any, oversample: int = 1) -> SCLC:
-    """A one-stage student with the masks of a stored bank in place of its own.
+    """A student with the masks of a stored bank in place of its own; a cascade is collapsed first.
+
+    The sensor grows with the plane, at the same pixels, and its middle is read.
 
     Args:
-        student: Collapsed or phase-only; its source, readout and back end are kept.
+        student: Its source, readout and back end are kept.
         bank: :class:`~optics4f.fabrication.MaskBankData`.
         oversample: 1 for the ideal simulation; a larger odd number for square mask pixels and a dark guard
             band around the picture, see :func:`~optics4f.fabrication.bench.bench_of`.
     """
-    bench = bench_of(bank, oversample)
-    if bench.grid.shape == student.source.grid.shape:
-        return student.with_optics(bench)
-    wide = copy.deepcopy(student)
-    wide.optics = nn.Sequential(GuardBand(bench.grid.shape), bench)
+    student = student.collapse() if isinstance(student.optics, Cascade) else student
+    rebuilt = RebuiltBench(bank, oversample)
+    replaced = student.with_optics(rebuilt)
     pixels = student.readout.pixel_grid.shape
-    factor = [big // small for big, small in zip(bench.grid.shape, student.source.grid.shape, strict=True)]
-    sensor = READOUTS[student.design.readout](
-        bench.output_grid, (pixels[0] * factor[0], pixels[1] * factor[1])
-    )
-    wide.readout = nn.Sequential(sensor, Window(pixels))
-    return wide
+    factor = [big // small for big, small in zip(rebuilt.bench.grid.shape, bank.input_shape, strict=True)]
+    wide = (pixels[0] * factor[0], pixels[1] * factor[1])
+    sensor = READOUTS[student.design.readout](rebuilt.bench.output_grid, wide)
+    replaced.readout = nn.Sequential(sensor, Window(pixels))
+    return replaced

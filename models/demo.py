@@ -139,7 +139,8 @@ def _run(options: DemoOptions, reporter: Reporter) -> Results:
     distilled, relief = (trained.networks[name][0] for name in ("detected + KD", RELIEF))
     reporter.step("writing masks, layout and bitmaps")
     manifest = _export(options, distilled.collapse(), relief)
-    save_student(relief, options.out / "student", {"data": data.name, "seed": options.seed})
+    for name, student in (("complex", distilled), ("relief", relief)):
+        save_student(student, options.out / "students" / name, {"data": data.name, "seed": options.seed})
     reporter.step("reading the files back")
     rebuilt = _read_back(options, distilled.collapse(), relief)
     reporter.step("timing the back end")

@@ -10,6 +10,7 @@ from .masks import ComplexMask as ComplexMask
 from .masks import KernelMask as KernelMask
 from .masks import MaskBank as MaskBank
 from .masks import PhaseMask as PhaseMask
+from .prism import Prism as Prism
 from .sources import AmplitudeEncoding as AmplitudeEncoding
 from .stops import LowPassStop as LowPassStop
 from .window import GuardBand as GuardBand

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..elements import ComplexMask
+from ..elements import ComplexMask, GuardBand, Prism
 from ..fourier import crop_center
 from ..functional import decibel
 from ..grid import Grid
@@ -65,29 +67,81 @@ def bench_of(bank: MaskBankData, oversample: int = 1) -> FourF:
 
     Raises:
         ValueError: If ``oversample`` is even, the pitch no fraction of :math:`\lambda f/(N\Delta x)`, or
-            the axis between two pixels, where double phase puts it and where no sample stands.
+            the axis between two pixels, where no sample stands: see :class:`RebuiltBench`.
     """
+    if any(axis != int(axis) for axis in bank.origin):
+        raise ValueError(
+            f"bench_of: expected an axis on a pixel, got one at {bank.origin}; use RebuiltBench."
+        )
+    return _nearest_bench(bank, oversample)
+
+
+class RebuiltBench(nn.Module):
+    r"""A stored bank on its bench, from the picture's own plane to the output plane.
+
+    Puts the picture into the dark surround that :func:`bench_of` needs. Where the axis lies between two
+    pixels (double phase), the masks stand off axis by :math:`\delta`, half a sample; a prism at the input and
+    its opposite at the output, :math:`\mp\delta/(\lambda f_1)`, tilt the light by as much. That is exact.
+
+    Args:
+        bank: What was stored.
+        oversample: Samples along the side of a mask pixel, odd.
+
+    Shape:
+        (..., C_in, H, W) on the bank's input plane to (..., C_out, H', W') on ``bench.output_grid``.
+
+    Raises:
+        ValueError: As :func:`bench_of`, but for the axis.
+    """
+
+    def __init__(self, bank: MaskBankData, oversample: int = 1) -> None:
+        super().__init__()
+        self.bench = _nearest_bench(bank, oversample)
+        self.guard_band = GuardBand(self.bench.grid.shape)
+        tilt = [
+            _axis_shift(bank, oversample, axis) / (bank.wavelength * bank.focal_length) for axis in (0, 1)
+        ]
+        self.before = Prism(self.bench.grid, (-tilt[0], -tilt[1]))
+        image = self.bench.magnification
+        self.behind = Prism(self.bench.output_grid, (tilt[0] / image, tilt[1] / image))
+
+    def forward(self, field: Tensor) -> Tensor:
+        """The field in the output plane."""
+        return self.behind(self.bench(self.before(self.guard_band(field))))
+
+
+def _nearest_bench(bank: MaskBankData, oversample: int) -> FourF:
+    """The 4f system with the masks on the nearest samples; :func:`_axis_shift` says how far off that is."""
     if oversample < 1 or oversample % 2 == 0:
         raise ValueError(f"bench_of: expected an odd number of samples per pixel, got {oversample}.")
-    if any(axis != int(axis) for axis in bank.origin):
-        raise ValueError(f"bench_of: expected an axis on a pixel, got one at {bank.origin}, between two.")
     factor = tuple(oversample * _pixels_per_sample(bank, axis) for axis in (0, 1))
     shape = (bank.input_shape[0] * factor[0], bank.input_shape[1] * factor[1])
-    grid = Grid.from_si(shape, bank.input_spacing)
     masks = torch.from_numpy(np.array(bank.transmittance))
     masks = masks.repeat_interleave(oversample, -2).repeat_interleave(oversample, -1)
     masks = _on_axis(masks, bank, oversample, shape)
-    pitch = tuple(p / oversample * m for p in bank.pitch)
     return FourF(
-        grid,
+        Grid.from_si(shape, bank.input_spacing),
         bank.wavelength * m,
         bank.focal_length * m,
-        ComplexMask(masks, pitch=pitch),
+        ComplexMask(masks, pitch=tuple(p / oversample * m for p in bank.pitch)),
         second_focal_length=bank.second_focal_length * m,
         stop=(masks.shape[-2], masks.shape[-1]),
         combiner=10 ** (bank.sum_scale_db / 20),
         invert_output=bank.invert_output,
     )
+
+
+def _axis_index(bank: MaskBankData, oversample: int, axis: int) -> tuple[float, int]:
+    """Where the axis is, in samples of the drawn masks, and the sample next to it nearest to their middle."""
+    index = bank.origin[axis] * oversample + (oversample - 1) / 2
+    middle = bank.transmittance.shape[axis - 2] * oversample // 2
+    return index, min(max(middle, math.floor(index)), math.ceil(index))
+
+
+def _axis_shift(bank: MaskBankData, oversample: int, axis: int) -> float:
+    """How far the masks really stand from where their samples are [m]: 0, or half a sample."""
+    index, at = _axis_index(bank, oversample, axis)
+    return (at - index) * bank.pitch[axis] / oversample
 
 
 def _pixels_per_sample(bank: MaskBankData, axis: int) -> int:
@@ -106,8 +160,10 @@ def _on_axis(masks: Tensor, bank: MaskBankData, oversample: int, plane: tuple[in
     paddings: list[int] = []
     for axis in (1, 0):  # torch pads the last dimension first
         size = masks.shape[axis - 2]
-        at = int(bank.origin[axis]) * oversample + oversample // 2
-        # An odd total has the axis in its middle: 2 at + 1 samples, or the mirror image of that.
-        paddings += [0, 0] if at == size // 2 else [max(0, size - 2 * at - 1), max(0, 2 * at + 1 - size)]
+        index, at = _axis_index(bank, oversample, axis)
+        if at == size // 2 and at == index:
+            paddings += [0, 0]
+        else:  # an odd total has the axis in its middle, and no edge that a stop would block
+            paddings += [max(0, size - 2 * at - 1), max(0, 2 * at + 1 - size)]
     centred = torch.nn.functional.pad(masks, paddings)
     return crop_center(centred, (min(centred.shape[-2], plane[0]), min(centred.shape[-1], plane[1])))
