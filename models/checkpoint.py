@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from optics4f import __version__
+from optics4f.cascade import Cascade
 from optics4f.extras import require
 from optics4f.files import write_file, write_json
-from optics4f.system import Cascade
 
 from .constrain import phase_only
 from .sclc import SCLC, StudentDesign

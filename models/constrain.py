@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import nn
 
+from optics4f.cascade import Cascade
 from optics4f.elements import PhaseMask, Window
 from optics4f.fabrication.bench import RebuiltBench
-from optics4f.system import Cascade, FourF
+from optics4f.system import FourF
 from optics4f.units import m
 
 from .sclc import READOUTS, SCLC, BackEnd

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from optics4f.cascade import Cascade
 from optics4f.elements import AmplitudeEncoding, CoherentSum, HomodyneReadout, IntensityDetector, MaskBank
 from optics4f.grid import Grid
-from optics4f.system import Cascade, FourF
+from optics4f.system import FourF
 from optics4f.transfer import Audit, audit
 
 READOUTS = {"strict": HomodyneReadout, "detected": IntensityDetector}

@@ -79,6 +79,38 @@ def pad_center(field: Tensor, shape: tuple[int, int]) -> Tensor:
     return torch.nn.functional.pad(field, (left, right, top, bottom))
 
 
+def crop_corners(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The samples of :func:`crop_center`, of a spectrum in FFT order, in FFT order."""
+    for axis, m in zip(PLANE, shape, strict=True):
+        n = spectrum.shape[axis]
+        if m < n:
+            low, high = spectrum.narrow(axis, 0, m - m // 2), spectrum.narrow(axis, n - m // 2, m // 2)
+            spectrum = torch.cat((low, high), axis)
+    return spectrum
+
+
+def in_fft_order(transfer: Tensor, plane: tuple[int, int], inverted: bool) -> Tensor:
+    r"""A transfer function between two plain FFTs that does what it does between centred transforms.
+
+    The axis at ``n // 2`` instead of 0 is a linear phase, :math:`e^{2\pi i \nu \lfloor n/2 \rfloor / n}` for
+    the input plane and its inverse (or, inverted, itself) for the output plane. Folded in here, the planes
+    need not be shifted: each shift would cost a pass over all samples.
+
+    Args:
+        transfer: Centred, shape (..., H', W').
+        plane: Samples ``(H, W)`` of the input plane; the output plane has ``(H', W')``.
+        inverted: Whether the second transform is a forward one too.
+    """
+    for axis, n in zip(PLANE, plane, strict=True):
+        m = transfer.shape[axis]
+        index = centred_index(m, transfer)
+        turns = index * (n // 2 / n + (m // 2 / m if inverted else -(m // 2) / m))
+        phase = torch.polar(torch.ones_like(turns), 2 * math.pi * (turns - turns.round()))
+        phase = phase.to(transfer.dtype)
+        transfer = transfer * (phase[:, None] if axis == -2 else phase)
+    return torch.fft.ifftshift(transfer, PLANE)
+
+
 def centred_index(n: int, like: Tensor | None = None) -> Tensor:
     """Integers counted from the axis: ``arange(n) - n // 2``, float64."""
     return torch.arange(n, dtype=torch.float64, device=None if like is None else like.device) - n // 2

@@ -1,21 +1,22 @@
-"""What stands on the table: one 4f system, and several in a row."""
+"""What stands on the table: one 4f system."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .elements import CoherentSum, ComplexMask, FourierLens, LowPassStop, MaskBank
+from .elements import CoherentSum, FourierLens, LowPassStop, MaskBank
 from .elements.masks import check_fit
-from .fourier import PLANE, crop_center, ft2, invert
-from .functional import compose, decibel, largest_singular_value, mask_and_sum
+from .fourier import crop_center, crop_corners, in_fft_order
+from .functional import decibel, largest_singular_value, mask_and_sum, masked_transform
 from .grid import Grid
-from .units import compact, m, positive_si
+from .keeping import Kept
+from .units import compact, positive_si
 
 
 class FourF(nn.Module):
@@ -38,6 +39,7 @@ class FourF(nn.Module):
         stop: Samples ``(H', W')`` of the Fourier plane that a stop lets through; all if not given.
         combiner: How channels are shared and summed, see :class:`~optics4f.elements.CoherentSum`.
         invert_output: False reads the output plane turned by 180 degrees, which undoes the inversion.
+        pupil: What else multiplies the whole Fourier plane, such as an aberration; T holds it, masks do not.
 
     Shape:
         (..., C_in, H, W) to (..., C_out, H', W'), complex [sqrt(W)/m].
@@ -59,6 +61,7 @@ class FourF(nn.Module):
         stop: tuple[int, int] | None = None,
         combiner: CoherentSum | str | float = "ideal",
         invert_output: bool = True,
+        pupil: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.grid = grid
@@ -68,6 +71,7 @@ class FourF(nn.Module):
         self.masks = masks
         self.combiner = combiner if isinstance(combiner, CoherentSum) else CoherentSum(combiner)
         self.stop = None if stop is None else LowPassStop(stop)
+        self.pupil = pupil
         self.lit_shape = grid.shape if self.stop is None else self.stop.shape
         second = focal_length if second_focal_length is None else second_focal_length
         self.second_focal_length = positive_si(second, "m", "FourF second_focal_length")
@@ -76,6 +80,7 @@ class FourF(nn.Module):
         self.second_lens = FourierLens(lit_grid, wavelength, second)
         self.output_grid = self.second_lens.output_grid
         self.invert_output = invert_output
+        self._kept = Kept()
 
     def _check(self) -> None:
         if any(inside > n for inside, n in zip(self.lit_shape, self.grid.shape, strict=True)):
@@ -83,6 +88,10 @@ class FourF(nn.Module):
                 f"FourF: expected a stop within the plane {self.grid.shape}, got {self.lit_shape}."
             )
         check_fit(self.masks, self.fourier_grid)
+        for part in () if self.pupil is None else self.pupil.modules():
+            grid = getattr(part, "grid", self.fourier_grid)
+            if grid.shape != self.grid.shape or not same_spacing(grid, self.fourier_grid):
+                raise ValueError(f"FourF: expected a pupil on {self.fourier_grid}, got one on {grid}.")
 
     @property
     def magnification(self) -> float:
@@ -111,7 +120,10 @@ class FourF(nn.Module):
             masks = self._inside_stop(self.masks.response(self.grid.shape, self.lit_shape))
         else:
             masks = self.transmittance()
-        return masks * self.combiner.factor(masks)
+        transfer = masks * self.combiner.factor(masks)
+        if self.pupil is None:
+            return transfer
+        return transfer * crop_center(self.pupil(transfer.new_ones(self.grid.shape)), self.lit_shape)
 
     def scale_db(self) -> tuple[float, float]:
         """Mask scale (t over the unscaled response) and sum scale (c), in dB of power."""
@@ -131,8 +143,14 @@ class FourF(nn.Module):
         expected = (self.masks.channels[1], *self.grid.shape)
         if field.shape[-3:] != expected:
             raise ValueError(f"FourF: expected a field (..., {expected}), got {tuple(field.shape)}.")
-        spectrum = crop_center(ft2(field), self.lit_shape)
-        return _output_plane(spectrum, self.transfer(), self.invert_output, self.amplitude_factor)
+        return through(field, self.kernel(), self.invert_output)
+
+    def kernel(self) -> Tensor:
+        """T(nu) as it stands between two plain FFTs, with both lenses' factors; kept until it changes."""
+        return self._kept.get(self, self._kernel)
+
+    def _kernel(self) -> Tensor:
+        return in_fft_order(self.transfer() * self.amplitude_factor, self.grid.shape, self.invert_output)
 
     @property
     def amplitude_factor(self) -> float:
@@ -169,116 +187,18 @@ class FourF(nn.Module):
         )
 
 
-class Cascade(nn.Module):
-    r"""4f systems in a row, each lit by the one before.
-
-    Everything is linear, so the row equals one matrix per frequency: with :math:`P` the inversion that each
-    stage adds, stages act as :math:`T_L(\pm\nu) \cdots T_2(-\nu)\, T_1(\nu)` inside the narrowest stop.
-
-    Args:
-        stages: :class:`FourF` systems; each must begin on the grid where the one before ends.
-        fused: True computes through that product (exact, and cheaper than layer by layer); False goes stage
-            by stage, as the light does.
-
-    Raises:
-        ValueError: If grids or channels of neighbours do not meet.
-    """
-
-    def __init__(self, stages: list[FourF], fused: bool = True) -> None:
-        super().__init__()
-        _check_neighbours(stages)
-        self.stages = nn.ModuleList(stages)
-        self.fused = fused
-        self.grid, self.output_grid = stages[0].grid, stages[-1].output_grid
-
-    @property
-    def systems(self) -> list[FourF]:
-        """The stages in order."""
-        return [stage for stage in self.stages if isinstance(stage, FourF)]
-
-    def transfer(self) -> Tensor:
-        """T(nu) of the whole row, in the frequencies of the first stage, shape (C_out, C_in, H', W')."""
-        systems = self.systems
-        shape = systems[-1].lit_shape
-        inverted = False
-        total: Tensor | None = None
-        for stage in systems:
-            own = crop_center(stage.transfer(), shape)
-            own = invert(own) if inverted else own
-            total = own if total is None else compose(own, total)
-            inverted ^= stage.invert_output
-        assert total is not None  # a cascade has at least one stage
-        return total
-
-    def collapse(self) -> FourF:
-        """The single 4f system that does the same, with fixed complex masks: exact, not an approximation."""
-        systems = self.systems
-        first = systems[0]
-        with torch.no_grad():
-            transfer = self.transfer()
-            peak = float(transfer.abs().max())
-        magnification = 1.0
-        for stage in systems:
-            magnification *= stage.magnification
-        return FourF(
-            self.grid,
-            first.wavelength * m,
-            first.focal_length * m,
-            ComplexMask(transfer / peak, pitch=tuple(d * m for d in first.fourier_grid.spacing)),
-            second_focal_length=first.focal_length * abs(magnification) * m,
-            stop=systems[-1].lit_shape,
-            combiner=peak,
-            invert_output=magnification < 0,
-        ).to(transfer.device)
-
-    def forward(self, field: Tensor) -> Tensor:
-        """The field in the last output plane."""
-        if not self.fused:
-            for stage in self.stages:
-                field = stage(field)
-            return field
-        systems = self.systems
-        spectrum = crop_center(ft2(field), systems[-1].lit_shape)
-        amplitude_factor = math.prod(stage.amplitude_factor for stage in systems)
-        inverted = sum(stage.invert_output for stage in systems) % 2 == 1
-        return _output_plane(spectrum, self.transfer(), inverted, amplitude_factor)
-
-    def planes(self, field: Tensor) -> Iterator[tuple[str, Grid, Tensor]]:
-        """The field plane by plane through all stages, as (name, grid, field)."""
-        for number, stage in enumerate(self.systems, start=1):
-            for name, grid, plane in stage.planes(field):
-                yield f"stage {number}: {name}", grid, plane
-            field = plane
-
-    def __str__(self) -> str:
-        return "\n".join(f"{number}. {stage}" for number, stage in enumerate(self.systems, start=1))
-
-
-def _output_plane(spectrum: Tensor, transfer: Tensor, inverted: bool, amplitude_factor: float) -> Tensor:
-    """Masks, sum and second lens.
+def through(field: Tensor, kernel: Tensor, inverted: bool) -> Tensor:
+    """Lens, masks, sum and lens: two plain FFTs with a kernel from :func:`_kernel` between them.
 
     A second forward transform inverts the picture; reading it turned round makes it an inverse transform.
-    Shift and scale are done before the light fans out into C_out channels, where they cost less.
     """
-    transfer = torch.fft.ifftshift(transfer * amplitude_factor, PLANE)
-    product = mask_and_sum(torch.fft.ifftshift(spectrum, PLANE), transfer)
-    transform = torch.fft.fft2 if inverted else torch.fft.ifft2
-    return torch.fft.fftshift(transform(product, norm="ortho"), PLANE)
+    spectrum = crop_corners(torch.fft.fft2(field, norm="ortho"), (kernel.shape[-2], kernel.shape[-1]))
+    transform = partial(torch.fft.fft2 if inverted else torch.fft.ifft2, norm="ortho")
+    if torch.is_grad_enabled() and (spectrum.requires_grad or kernel.requires_grad):
+        return transform(mask_and_sum(spectrum, kernel))
+    return masked_transform(spectrum, kernel, transform)
 
 
-def _check_neighbours(stages: list[FourF]) -> None:
-    if not stages:
-        raise ValueError("Cascade: expected at least one 4f system, got none.")
-    for before, after in itertools.pairwise(stages):
-        if before.masks.channels[0] != after.masks.channels[1]:
-            got = f"{before.masks.channels[0]} into {after.masks.channels[1]}"
-            raise ValueError(f"Cascade: expected as many channels in as the stage before gives, got {got}.")
-        if before.output_grid.shape != after.grid.shape or not _same_spacing(before.output_grid, after.grid):
-            raise ValueError(f"Cascade: expected a stage on {before.output_grid}, got one on {after.grid}.")
-        if before.wavelength != after.wavelength:
-            got = f"{compact(before.wavelength, 'm')} and {compact(after.wavelength, 'm')}"
-            raise ValueError(f"Cascade: expected one wavelength, got {got}.")
-
-
-def _same_spacing(one: Grid, other: Grid) -> bool:
+def same_spacing(one: Grid, other: Grid) -> bool:
+    """Whether two grids have the same spacing, up to rounding."""
     return all(math.isclose(a, b, rel_tol=1e-9) for a, b in zip(one.spacing, other.spacing, strict=True))

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .cascade import Cascade
 from .functional import largest_singular_value
-from .system import Cascade, FourF
+from .system import FourF
 
 # An affine map in float64 misses by rounding alone, 1e-16 times some number of operations; a ReLU by 0.1.
 AFFINE_TOLERANCE = 1e-8

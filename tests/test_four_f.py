@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from optics4f.cascade import Cascade
 from optics4f.elements import (
     CoherentSum,
     ComplexMask,
@@ -21,7 +22,7 @@ from optics4f.elements import (
 from optics4f.fourier import crop_center, ft2, ift2, invert
 from optics4f.functional import power
 from optics4f.grid import Grid
-from optics4f.system import Cascade, FourF
+from optics4f.system import FourF
 from optics4f.units import mm, nm, um
 
 ROUNDING = 1e-12  # float64, sums of some thousand terms

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from optics4f.cascade import Cascade
 from optics4f.elements import ComplexMask, KernelMask, PhaseMask
 from optics4f.functional import gain_bound, largest_singular_value
 from optics4f.grid import Grid
 from optics4f.models.sclc import SCLC, StudentDesign
-from optics4f.system import Cascade, FourF
+from optics4f.system import FourF
 from optics4f.transfer import Audit, affine_residual, audit, rank
 from optics4f.units import mm, nm, um
 

@@ -27,7 +27,12 @@ def bank_of(
         refractive_index: Of the relief material at the wavelength, if a relief is meant.
         levels: Number of equal phase steps, 0 if continuous.
         encoding: ``"complex"``, ``"phase"`` or ``"amplitude"``.
+
+    Raises:
+        ValueError: If the system has a pupil, which is no part of the masks.
     """
+    if bench.pupil is not None:
+        raise ValueError("bank_of: expected a system without a pupil, got one; collapse it first.")
     with torch.no_grad():
         transmittance = bench.transmittance()
         total = bench.combiner.factor(transmittance)
