@@ -8,7 +8,8 @@ module                    what is in it
 ``fourier``               centred unitary transforms, crop and pad, kernel responses
 ``functional``            the physics of single elements as pure functions
 ``elements``              one module per optical part
-``system``                :class:`FourF` and :class:`Cascade`
+``system``                :class:`FourF`
+``cascade``               :class:`Cascade`, several in a row
 ``transfer``              rank, passivity and audit of T(nu)
 ``design``                encodings of complex masks
 ``transduction``          stages, links, the latency budget
@@ -32,7 +33,7 @@ from ._version import __version__ as __version__
 _HOME = {
     "Grid": "grid",
     "FourF": "system",
-    "Cascade": "system",
+    "Cascade": "cascade",
     "audit": "transfer",
     "LatencyBudget": "transduction",
     "MaskSet": "fabrication",
@@ -42,8 +43,12 @@ _HOME |= dict.fromkeys(
 )
 _HOME |= dict.fromkeys(
     (
+        "Aberration",
         "AmplitudeEncoding",
         "AmplitudeMask",
+        "Aperture",
+        "ApodisedStop",
+        "Camera",
         "CoherentSum",
         "ComplexMask",
         "FanOut",
@@ -54,6 +59,9 @@ _HOME |= dict.fromkeys(
         "LowPassStop",
         "MaskBank",
         "PhaseMask",
+        "Prism",
+        "Sensor",
+        "sensor_preset",
     ),
     "elements",
 )

@@ -14,24 +14,31 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from optics4f.cascade import Cascade
 from optics4f.elements import (
+    Aberration,
     AmplitudeEncoding,
     AmplitudeMask,
+    Aperture,
+    ApodisedStop,
+    BalancedHomodyne,
     CoherentSum,
     ComplexMask,
     FanOut,
     FourierLens,
+    FourStepReadout,
     GuardBand,
     HomodyneReadout,
     IntensityDetector,
     KernelMask,
     LowPassStop,
+    OffAxisReadout,
     PhaseMask,
     Window,
 )
 from optics4f.grid import Grid
-from optics4f.system import Cascade, FourF
-from optics4f.units import mm, nm, um
+from optics4f.system import FourF
+from optics4f.units import m, mm, nm, um
 
 ROUNDING = 1e-12  # float64, sums of some hundred terms
 SINGLE = 1e-5  # float32: 6e-8 times the square root of some thousand operations
@@ -73,6 +80,19 @@ def cascade(fused: bool) -> Cascade:
     second = four_f(first.output_grid, stop=(3, 4), masks=KernelMask(kernels(False, (4, 3))))
     third = four_f(second.output_grid, masks=PhaseMask(uniform(2, 4, 3, 4)), invert_output=False)
     return Cascade([first, second, third], fused=fused)
+
+
+def aberration(grid: Grid) -> Aberration:
+    """Tilt, defocus and coma of random size."""
+    return Aberration(
+        grid, 0.9 * min(grid.extent) * m, dict(zip((3, 4, 8), uniform(3).tolist(), strict=True))
+    )
+
+
+def four_f_with_pupil(**options: Any) -> FourF:
+    plane = four_f().fourier_grid
+    pupil = nn.Sequential(ApodisedStop(plane, 4 * mm, 0.6), aberration(plane))
+    return four_f(pupil=pupil, **options)
 
 
 @dataclass(frozen=True)
@@ -134,6 +154,14 @@ CASES = [
     Case("phase mask", lambda: PhaseMask(6 * uniform(*ARMS, 5, 6))),
     Case("phase mask, levels", lambda: PhaseMask(6 * uniform(*ARMS, 5, 4), levels=4), true_gradient=False),
     Case("amplitude mask", lambda: AmplitudeMask(0.1 + 0.8 * uniform(*ARMS, 5, 6))),
+    Case("aperture, round and grey", lambda: Aperture(ODD_EVEN, 33 * um, edge="grey"), (2, 5, 6)),
+    Case(
+        "aperture, hard and off axis",
+        lambda: Aperture(EVEN_ODD, width=(9 * um, 22 * um), decentre=(8 * um, 10 * um)),
+        (2, 6, 5),
+    ),
+    Case("apodised stop", lambda: ApodisedStop(EVEN_ODD, 35 * um, 0.7), (2, 6, 5)),
+    Case("aberration", lambda: aberration(ODD_EVEN), (2, 5, 6)),
     Case("guard band", lambda: GuardBand((8, 7)), (2, 5, 6)),
     Case("window", lambda: Window((4, 3)), (2, 5, 6)),
     system("4f ideal", lambda: four_f(stop=(3, 4))),
@@ -148,6 +176,7 @@ CASES = [
     system("4f even", lambda: four_f(EVEN, stop=(4, 4)), (4, 6)),
     system("4f odd", lambda: four_f(ODD, stop=(5, 3), combiner="bound"), (5, 7)),
     system("4f phase masks", lambda: four_f(masks=PhaseMask(6 * uniform(*ARMS, 3, 3)))),
+    system("4f with a pupil", lambda: four_f_with_pupil(stop=(4, 5), combiner="bound")),
     system("cascade fused", lambda: cascade(fused=True), (5, 7)),
     system("cascade layered", lambda: cascade(fused=False), (5, 7)),
     # Its brightest value is 1 and stands on the kink of max(1, |z|).
@@ -162,6 +191,28 @@ CASES = [
         pixels,
         True,
         False,
+    ),
+    Case(
+        "four steps",
+        lambda: FourStepReadout(IntensityDetector(ODD_EVEN, (2, 3)), "10 nW"),
+        (2, 5, 6),
+        pixels,
+    ),
+    Case(
+        "balanced homodyne",
+        lambda: BalancedHomodyne(IntensityDetector(ODD_EVEN, (9, 8)), "10 nW", 2.0),
+        (2, 5, 6),
+        pixels,
+        True,
+        False,
+    ),
+    # The plane of ODD_EVEN, sampled and cut into pixels as finely as nine periods along x need.
+    Case(
+        "hologram",
+        lambda: OffAxisReadout(
+            ODD_EVEN, IntensityDetector(Grid((5, 20), (8 * um, 3 * um)), (5, 26)), "10 nW", (0, 9)
+        ),
+        (2, 5, 6),
     ),
     Case("display", lambda: AmplitudeEncoding(ODD_EVEN, "3 mW"), (2, 5, 6), display, False, False),
 ]

@@ -14,11 +14,14 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ("_version", "units", "files", "extras"),
     ("__init__",),  # optics4f itself: it knows the version, and loads every other name when it is first used
-    ("grid", "record"),
-    ("fourier", "functional"),
+    ("grid", "record", "detection", "keeping"),
+    ("fourier", "functional", "zernike"),
+    ("propagation",),
+    ("zoom",),
     ("elements",),
     ("system",),
-    ("transfer",),
+    ("cascade",),
+    ("transfer", "wave"),
     ("design", "transduction"),
     ("fabrication",),
     ("plotting",),

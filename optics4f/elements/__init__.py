@@ -1,5 +1,6 @@
 """One module per optical part: each a few parameters and one call of a function."""
 
+from .camera import Camera as Camera
 from .combiner import CoherentSum as CoherentSum
 from .combiner import FanOut as FanOut
 from .detector import HomodyneReadout as HomodyneReadout
@@ -11,6 +12,17 @@ from .masks import KernelMask as KernelMask
 from .masks import MaskBank as MaskBank
 from .masks import PhaseMask as PhaseMask
 from .prism import Prism as Prism
+from .pupil import Aberration as Aberration
+from .pupil import Aperture as Aperture
+from .pupil import ApodisedStop as ApodisedStop
+from .pupil import Pupil as Pupil
+from .pupil import defocus as defocus
+from .readout import BalancedHomodyne as BalancedHomodyne
+from .readout import FourStepReadout as FourStepReadout
+from .readout import OffAxisReadout as OffAxisReadout
+from .sensor import Sensor as Sensor
+from .sensor import load_sensors as load_sensors
+from .sensor import sensor_preset as sensor_preset
 from .sources import AmplitudeEncoding as AmplitudeEncoding
 from .stops import LowPassStop as LowPassStop
 from .window import GuardBand as GuardBand
