@@ -7,10 +7,13 @@ module                    what is in it
 ``grid``                  the sampling grid of one plane
 ``fourier``               centred unitary transforms, crop and pad, kernel responses
 ``functional``            the physics of single elements as pure functions
+``propagation``           free space: angular spectrum and Fresnel, within their honest distances
+``zoom``                  the lens integral on any grid
 ``elements``              one module per optical part
 ``system``                :class:`FourF`
 ``cascade``               :class:`Cascade`, several in a row
 ``transfer``              rank, passivity and audit of T(nu)
+``wave``                  a 4f system by real propagation, and how ideal the ideal one is
 ``design``                encodings of complex masks
 ``transduction``          stages, links, the latency budget
 ``fabrication``           mask-set files, GDSII, bitmaps, read-back
@@ -53,6 +56,7 @@ _HOME |= dict.fromkeys(
         "ComplexMask",
         "FanOut",
         "FourierLens",
+        "FreeSpace",
         "HomodyneReadout",
         "IntensityDetector",
         "KernelMask",
@@ -61,6 +65,7 @@ _HOME |= dict.fromkeys(
         "PhaseMask",
         "Prism",
         "Sensor",
+        "ThinLens",
         "sensor_preset",
     ),
     "elements",

@@ -13,6 +13,7 @@ PROMISES = {
     "02_collapse_and_audit": r"988 masks collapse to 48.*whole network affine.*NOT AFFINE.*2 optical-to",
     "03_runtime": r"total 0\.600 ms.*10\.276 ms.*slowest: transduction.*\(measured\)",
     "04_masks_to_files": r"5 files.*gds: 62 pixels.*difference, relative: \d\.\de-0[78]",
+    "05_fidelity": r"972 x 972 samples at 7\.398 um.*fresnel +\d\.\de-1[2345].*angular_spectrum +1\.3e-03",
 }
 
 

@@ -27,6 +27,7 @@ from optics4f.elements import (
     FanOut,
     FourierLens,
     FourStepReadout,
+    FreeSpace,
     GuardBand,
     HomodyneReadout,
     IntensityDetector,
@@ -34,6 +35,8 @@ from optics4f.elements import (
     LowPassStop,
     OffAxisReadout,
     PhaseMask,
+    Prism,
+    ThinLens,
     Window,
 )
 from optics4f.grid import Grid
@@ -215,6 +218,19 @@ CASES = [
         (2, 5, 6),
     ),
     Case("display", lambda: AmplitudeEncoding(ODD_EVEN, "3 mW"), (2, 5, 6), display, False, False),
+    Case("space, angular spectrum", lambda: FreeSpace(ODD_EVEN, LIGHT, 0.3 * mm), (2, 5, 6), grids),
+    Case(
+        "space, Fresnel, backwards",
+        lambda: FreeSpace(EVEN_ODD, LIGHT, -0.3 * mm, "fresnel"),
+        (2, 6, 5),
+        grids,
+    ),
+    Case("space, rescaled", lambda: FreeSpace(ODD_EVEN, LIGHT, 2 * mm, "fresnel_rescaled"), (2, 5, 6), grids),
+    Case(
+        "space beyond its band", lambda: FreeSpace(ODD_EVEN, LIGHT, 3 * mm, cutoff=5 / mm), (2, 5, 6), grids
+    ),
+    Case("thin lens", lambda: ThinLens(EVEN_ODD, LIGHT, 3 * mm, diameter=33 * um), (2, 6, 5), grids),
+    Case("prism", lambda: Prism(ODD_EVEN, (3e3, -5e3)), (2, 5, 6)),
 ]
 SQUARE_LAW = [
     Case("detector, few pixels", lambda: IntensityDetector(ODD_EVEN, (2, 3)), (2, 5, 6)),

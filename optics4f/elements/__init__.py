@@ -24,6 +24,8 @@ from .sensor import Sensor as Sensor
 from .sensor import load_sensors as load_sensors
 from .sensor import sensor_preset as sensor_preset
 from .sources import AmplitudeEncoding as AmplitudeEncoding
+from .space import FreeSpace as FreeSpace
+from .space import ThinLens as ThinLens
 from .stops import LowPassStop as LowPassStop
 from .window import GuardBand as GuardBand
 from .window import Window as Window
