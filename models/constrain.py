@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from optics4f.cascade import Cascade
@@ -15,7 +16,7 @@ from optics4f.units import m
 from .sclc import READOUTS, SCLC, BackEnd
 
 
-def phase_only(student: SCLC, levels: int) -> SCLC:
+def phase_only(student: SCLC, levels: int, seed: int = 0) -> SCLC:
     r"""The collapsed student with masks :math:`t = e^{i\varphi}` in ``levels`` steps, ready for fine-tuning.
 
     The phase starts from that of T(nu); the amplitude is given up, and a fresh back end replaces the old one.
@@ -23,6 +24,7 @@ def phase_only(student: SCLC, levels: int) -> SCLC:
     Args:
         student: A student whose front end is a cascade.
         levels: Number of levels L of the relief.
+        seed: Of the new back end.
 
     Raises:
         ValueError: If the last stop is even: its blocked edge is an amplitude, which a relief has not.
@@ -50,7 +52,10 @@ def phase_only(student: SCLC, levels: int) -> SCLC:
         )
     )
     design = student.design
-    constrained.back_end = BackEnd(design.channels[-1], (design.pixels, design.pixels), design.classes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        back_end = BackEnd(design.channels[-1], (design.pixels, design.pixels), design.classes)
+    constrained.back_end = back_end.to(student.back_end.linear.weight.device)
     constrained.set_gain()
     return constrained
 

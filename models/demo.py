@@ -177,7 +177,7 @@ def _train_seed(
         name = readout if loss is label_loss else f"{readout} + KD"
         _train(trained, name, SCLC(design, seed).to(options.device), loss, lesson, options, seed, reporter)
     # What a relief can hold: the distilled student again, phase-only, taught by the same teacher.
-    relief = phase_only(trained.networks["detected + KD"][-1], LEVELS)
+    relief = phase_only(trained.networks["detected + KD"][-1], LEVELS, seed)
     _train(trained, RELIEF, relief, options.distillation, lesson, options, seed, reporter)
 
 

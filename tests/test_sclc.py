@@ -103,6 +103,16 @@ def test_phase_only_student_has_unit_masks_in_equal_steps() -> None:
     assert float(turned.angle().abs().max()) <= torch.pi / 8 + 1e-5  # half a step
 
 
+def test_phase_only_student_depends_on_its_seed_alone() -> None:
+    """Its back end is new: drawn from the seed, whatever the caller drew before."""
+    student = trained(SMALL)
+    first = phase_only(student, 8, seed=3).state_dict()
+    torch.rand(5)
+    again, other = (phase_only(student, 8, seed=seed).state_dict() for seed in (3, 4))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not torch.equal(first["back_end.linear.weight"], other["back_end.linear.weight"])
+
+
 def test_masks_put_back_from_a_bank_give_the_same_signal() -> None:
     student = trained(SMALL).collapse()
     back = with_masks(student, bank_of(student.optics))
