@@ -43,6 +43,6 @@ def _state(module: nn.Module) -> tuple[list[Any], list[Any]]:
     tensors = [*module.parameters(), *module.buffers()]
     for part in module.modules():
         own = vars(part).values()
-        plain += [id(part), *(value for value in own if isinstance(value, (str, int, float, tuple)))]
+        plain += [id(part), *(value for value in own if isinstance(value, (str, int, float, complex, tuple)))]
         tensors += [value for value in own if isinstance(value, Tensor)]
     return plain, [(tensor.data_ptr(), tensor._version, tensor.dtype, tensor.device) for tensor in tensors]

@@ -22,6 +22,7 @@ from optics4f.elements import (
     Aperture,
     ApodisedStop,
     BalancedHomodyne,
+    BinaryMask,
     CoherentSum,
     ComplexMask,
     FanOut,
@@ -32,9 +33,11 @@ from optics4f.elements import (
     HomodyneReadout,
     IntensityDetector,
     KernelMask,
+    LookupMask,
     LowPassStop,
     OffAxisReadout,
     PhaseMask,
+    Pixelated,
     Prism,
     ThinLens,
     Window,
@@ -51,6 +54,7 @@ EVEN_ODD = Grid((6, 5), (8 * um, 10 * um))
 EVEN = Grid((4, 6), (8 * um, 10 * um))
 ODD = Grid((5, 7), (8 * um, 10 * um))
 ARMS = (3, 2)  # C_out, C_in
+REACHABLE = torch.polar(torch.tensor([1, 0.9, 0.7, 0.4]), torch.tensor([0.0, 1.2, 2.9, 4.4]))
 
 
 def uniform(*shape: int) -> Tensor:
@@ -157,6 +161,11 @@ CASES = [
     Case("phase mask", lambda: PhaseMask(6 * uniform(*ARMS, 5, 6))),
     Case("phase mask, levels", lambda: PhaseMask(6 * uniform(*ARMS, 5, 4), levels=4), true_gradient=False),
     Case("amplitude mask", lambda: AmplitudeMask(0.1 + 0.8 * uniform(*ARMS, 5, 6))),
+    Case("binary mask", lambda: BinaryMask(field(*ARMS, 5, 6).real), true_gradient=False),
+    Case("binary mask, soft", lambda: BinaryMask(field(*ARMS, 3, 6).real, "phase", 0.5, soft=True)),
+    Case("lookup mask", lambda: LookupMask(field(*ARMS, 5, 6), REACHABLE), true_gradient=False),
+    Case("lookup mask, soft", lambda: LookupMask(field(*ARMS, 4, 5), REACHABLE, 0.3, soft=True)),
+    Case("pixels with gaps", lambda: Pixelated(PhaseMask(6 * uniform(*ARMS, 1, 2)), 3, 1 / 9, 0.5 - 0.3j)),
     Case("aperture, round and grey", lambda: Aperture(ODD_EVEN, 33 * um, edge="grey"), (2, 5, 6)),
     Case(
         "aperture, hard and off axis",

@@ -5,12 +5,16 @@ from .combiner import CoherentSum as CoherentSum
 from .combiner import FanOut as FanOut
 from .detector import HomodyneReadout as HomodyneReadout
 from .detector import IntensityDetector as IntensityDetector
+from .hardware import BinaryMask as BinaryMask
+from .hardware import LookupMask as LookupMask
+from .hardware import Pixelated as Pixelated
 from .lens import FourierLens as FourierLens
 from .masks import AmplitudeMask as AmplitudeMask
 from .masks import ComplexMask as ComplexMask
 from .masks import KernelMask as KernelMask
 from .masks import MaskBank as MaskBank
 from .masks import PhaseMask as PhaseMask
+from .pixels import fringed as fringed
 from .prism import Prism as Prism
 from .pupil import Aberration as Aberration
 from .pupil import Aperture as Aperture

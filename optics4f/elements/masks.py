@@ -90,7 +90,7 @@ class KernelMask(MaskBank):
             raise ValueError(
                 f"KernelMask: expected convention {' or '.join(CONVENTIONS)}, got {convention!r}."
             )
-        _check_bank(kernels, "KernelMask")
+        check_bank(kernels, "KernelMask")
         if not bool(kernels.detach().abs().max() > 0):
             raise ValueError("KernelMask: expected kernels that are not all zero, got zeros.")
         super().__init__(kernels)
@@ -105,7 +105,7 @@ class KernelMask(MaskBank):
             ValueError: If a kernel is larger than the plane.
         """
         kernels = torch.view_as_complex(self.kernels) if self.is_complex else self.kernels
-        _check_size(self, grid)
+        check_size(self, grid)
         return kernel_response(kernels, grid, shape, CONVENTIONS[self.convention])
 
     def scale(self, response: Tensor) -> Tensor:
@@ -113,8 +113,8 @@ class KernelMask(MaskBank):
         return 1 / response.abs().amax()
 
 
-class _SampledMask(MaskBank):
-    """A bank given sample by sample; outside its samples the plane is opaque."""
+class SampledMask(MaskBank):
+    """Abstract bank given sample by sample, as ``sampled`` says; outside its samples the plane is opaque."""
 
     def __init__(self, values: Tensor, trainable: bool, pitch: Any) -> None:
         super().__init__(values, _pitch(pitch))
@@ -130,13 +130,13 @@ class _SampledMask(MaskBank):
         Raises:
             ValueError: If the bank has more samples than the plane.
         """
-        _check_size(self, grid)
+        check_size(self, grid)
         sampled = self.sampled()
         whole = [max(m, n) for m, n in zip(sampled.shape[-2:], shape, strict=True)]
         return crop_center(pad_center(sampled, (whole[0], whole[1])), shape)
 
 
-class ComplexMask(_SampledMask):
+class ComplexMask(SampledMask):
     r"""Masks that set amplitude and phase: the values :math:`z` given, over :math:`\max(1, \max|z|)`.
 
     Args:
@@ -149,7 +149,7 @@ class ComplexMask(_SampledMask):
     """
 
     def __init__(self, transmittance: Tensor, trainable: bool = False, pitch: Any = None) -> None:
-        _check_bank(transmittance, "ComplexMask")
+        check_bank(transmittance, "ComplexMask")
         peak = float(transmittance.detach().abs().max())
         if peak > 1 + 1e-6:  # float32 rounding of a value that was 1
             raise ValueError(
@@ -168,7 +168,7 @@ class ComplexMask(_SampledMask):
         return 1 / response.abs().amax().clamp(min=1)
 
 
-class PhaseMask(_SampledMask):
+class PhaseMask(SampledMask):
     r"""Masks that set the phase alone: :math:`t = e^{i\varphi}`, optionally in L levels of :math:`2\pi/L`.
 
     Args:
@@ -181,7 +181,7 @@ class PhaseMask(_SampledMask):
     def __init__(
         self, phase: Tensor, trainable: bool = True, levels: int | None = None, pitch: Any = None
     ) -> None:
-        _check_bank(phase, "PhaseMask")
+        check_bank(phase, "PhaseMask")
         if phase.is_complex() or (levels is not None and levels < 2):
             raise ValueError(
                 f"PhaseMask: expected a real phase and at least 2 levels, got {phase.dtype}, {levels}."
@@ -195,7 +195,7 @@ class PhaseMask(_SampledMask):
         return torch.polar(torch.ones_like(phase), phase)
 
 
-class AmplitudeMask(_SampledMask):
+class AmplitudeMask(SampledMask):
     r"""Masks that set the amplitude alone: :math:`t = \sin^2\theta` with the free parameter :math:`\theta`.
 
     0 and 1 are reached exactly; there the gradient vanishes, so start training in between.
@@ -207,7 +207,7 @@ class AmplitudeMask(_SampledMask):
     """
 
     def __init__(self, amplitude: Tensor, trainable: bool = True, pitch: Any = None) -> None:
-        _check_bank(amplitude, "AmplitudeMask")
+        check_bank(amplitude, "AmplitudeMask")
         low, high = float(amplitude.detach().real.min()), float(amplitude.detach().real.max())
         if amplitude.is_complex() or low < 0 or high > 1:
             raise ValueError(
@@ -229,7 +229,7 @@ def check_fit(bank: MaskBank, grid: Grid) -> None:
     Raises:
         ValueError: With what was expected and what came.
     """
-    _check_size(bank, grid.shape)
+    check_size(bank, grid.shape)
     for own, wanted, n in zip(bank.pitch or grid.spacing, grid.spacing, grid.shape, strict=True):
         if abs(own / wanted - 1) * n / 2 > 0.05:
             raise ValueError(
@@ -239,13 +239,15 @@ def check_fit(bank: MaskBank, grid: Grid) -> None:
             )
 
 
-def _check_size(bank: MaskBank, plane: tuple[int, int]) -> None:
+def check_size(bank: MaskBank, plane: tuple[int, int]) -> None:
+    """Refuse a bank with more samples than the plane."""
     if any(own > n for own, n in zip(bank.samples, plane, strict=True)):
         name = type(bank).__name__
         raise ValueError(f"{name}: expected at most {plane} samples, those of the plane, got {bank.samples}.")
 
 
-def _check_bank(values: Tensor, name: str) -> None:
+def check_bank(values: Tensor, name: str) -> None:
+    """Refuse what is not a finite floating-point tensor of shape (C_out, C_in, H, W)."""
     if not isinstance(values, Tensor) or not (values.is_floating_point() or values.is_complex()):
         raise TypeError(
             f"{name}: expected a real or complex tensor, got {getattr(values, 'dtype', type(values))}."
