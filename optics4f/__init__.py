@@ -13,6 +13,7 @@ module                    what is in it
 ``system``                :class:`FourF`
 ``cascade``               :class:`Cascade`, several in a row
 ``transfer``              rank, passivity and audit of T(nu)
+``perturbation``          a bench with errors of alignment, wavelength and fabrication
 ``wave``                  a 4f system by real propagation, and how ideal the ideal one is
 ``design``                encodings of complex masks
 ``transduction``          stages, links, the latency budget
@@ -38,6 +39,7 @@ _HOME = {
     "FourF": "system",
     "Cascade": "cascade",
     "audit": "transfer",
+    "perturbed": "perturbation",
     "LatencyBudget": "transduction",
     "MaskSet": "fabrication",
 }
