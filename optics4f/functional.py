@@ -42,13 +42,13 @@ def masked_transform(
 ) -> Tensor:
     """:func:`mask_and_sum` and a transform of each output, a cacheful at a time; for use without gradients.
 
-    Products and sums happen in place on a few outputs that are transformed while they are in cache: for 4
-    pictures, 3 -> 64 channels of 224 x 224, 1.6 times the bare transforms, against 5 with one product of all.
+    Products and sums happen in place on a few outputs, which are transformed while they are in cache; what
+    that is worth is measured by ``benchmarks/engine.py``.
 
     Args:
         spectrum: Complex, shape (..., C_in, H, W).
         transfer: Complex, shape (C_out, C_in, H, W).
-        transform: From (..., H, W) to the same shape.
+        transform: From (..., H, W) complex to the same shape, complex or real.
         chunk: Samples of output that are worked on at a time.
 
     Returns:
@@ -59,17 +59,29 @@ def masked_transform(
     pictures = spectrum.reshape(-1, inputs, *plane)
     few = max(1, chunk // (plane[0] * plane[1]))
     if len(pictures) * outputs <= few:
-        return transform(mask_and_sum(spectrum, transfer))
-    result = spectrum.new_empty(len(pictures), outputs, *plane)
+        whole = transform(_sum_in_place(pictures, transfer))
+        return whole.reshape(*spectrum.shape[:-3], outputs, *plane)
+    result: Tensor | None = None
     for c in range(0, outputs, few):
         masks = transfer[c : c + few]
         for b in range(0, len(pictures), several := max(1, few // len(masks))):
-            arms = pictures[b : b + several, :, None]
-            product = arms[:, 0] * masks[:, 0]
-            for i in range(1, inputs):
-                product.addcmul_(arms[:, i], masks[:, i])
-            result[b : b + several, c : c + few] = transform(product)
+            piece = transform(_sum_in_place(pictures[b : b + several], masks))
+            if result is None:
+                result = piece.new_empty(len(pictures), outputs, *plane)
+            result[b : b + several, c : c + few] = piece
+    assert result is not None  # there is at least one output, and one picture
     return result.reshape(*spectrum.shape[:-3], outputs, *plane)
+
+
+def _sum_in_place(pictures: Tensor, masks: Tensor) -> Tensor:
+    """:func:`mask_and_sum` channel by channel: up to 64 of them, faster than a product per frequency."""
+    if masks.shape[1] > 64:
+        return mask_and_sum(pictures, masks)
+    arms = pictures[:, :, None]
+    total = arms[:, 0] * masks[:, 0]
+    for i in range(1, masks.shape[1]):
+        total.addcmul_(arms[:, i], masks[:, i])
+    return total
 
 
 def compose(second: Tensor, first: Tensor) -> Tensor:

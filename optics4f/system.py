@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .elements import CoherentSum, FourierLens, LowPassStop, MaskBank
 from .elements.masks import check_fit
 from .fourier import crop_center, crop_corners, in_fft_order
-from .functional import decibel, largest_singular_value, mask_and_sum, masked_transform
+from .functional import decibel, intensity, largest_singular_value, mask_and_sum, masked_transform
 from .grid import Grid
 from .keeping import Kept
 from .units import compact, positive_si
@@ -140,10 +140,21 @@ class FourF(nn.Module):
         Raises:
             ValueError: If the field has other channels or samples than the system: they would broadcast.
         """
+        return through(self._checked(field), self.kernel(), self.invert_output)
+
+    def intensity(self, field: Tensor) -> Tensor:
+        """Intensity in the output plane [W/m^2], real: the square of :meth:`forward`.
+
+        Without gradients a few channels at a time are squared while they are in cache, and the field of all
+        is never held: half the memory, and for many channels a third less time.
+        """
+        return through(self._checked(field), self.kernel(), self.invert_output, intensity)
+
+    def _checked(self, field: Tensor) -> Tensor:
         expected = (self.masks.channels[1], *self.grid.shape)
         if field.shape[-3:] != expected:
             raise ValueError(f"FourF: expected a field (..., {expected}), got {tuple(field.shape)}.")
-        return through(field, self.kernel(), self.invert_output)
+        return field
 
     def kernel(self) -> Tensor:
         """T(nu) as it stands between two plain FFTs, with both lenses' factors; kept until it changes."""
@@ -187,16 +198,28 @@ class FourF(nn.Module):
         )
 
 
-def through(field: Tensor, kernel: Tensor, inverted: bool) -> Tensor:
-    """Lens, masks, sum and lens: two plain FFTs with a kernel from :func:`_kernel` between them.
+def through(
+    field: Tensor, kernel: Tensor, inverted: bool, read: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Lens, masks, sum and lens: two plain FFTs with a kernel between them that makes them centred ones.
 
     A second forward transform inverts the picture; reading it turned round makes it an inverse transform.
+
+    Args:
+        field: Shape (..., C_in, H, W).
+        kernel: From :func:`~optics4f.fourier.in_fft_order`, shape (C_out, C_in, H', W').
+        inverted: Whether the second transform is a forward one.
+        read: What is read of the field in the output plane, sample by sample; the field itself if None.
     """
     spectrum = crop_corners(torch.fft.fft2(field, norm="ortho"), (kernel.shape[-2], kernel.shape[-1]))
-    transform = partial(torch.fft.fft2 if inverted else torch.fft.ifft2, norm="ortho")
+    lens = partial(torch.fft.fft2 if inverted else torch.fft.ifft2, norm="ortho")
+
+    def output(product: Tensor) -> Tensor:
+        return lens(product) if read is None else read(lens(product))
+
     if torch.is_grad_enabled() and (spectrum.requires_grad or kernel.requires_grad):
-        return transform(mask_and_sum(spectrum, kernel))
-    return masked_transform(spectrum, kernel, transform)
+        return output(mask_and_sum(spectrum, kernel))
+    return masked_transform(spectrum, kernel, output)
 
 
 def same_spacing(one: Grid, other: Grid) -> bool:

@@ -49,6 +49,23 @@ def test_chunks_are_only_a_way_to_work(shape: tuple[int, ...], chunk: int) -> No
     assert float((found - ft2(mask_and_sum(spectrum, transfer))).abs().max()) < ROUNDING
 
 
+@pytest.mark.parametrize("gradient", [True, False])
+def test_intensity_is_the_square_of_the_field(gradient: bool) -> None:
+    system = bench().double()
+    field = FIELD.to(torch.complex128).requires_grad_(gradient)
+    with torch.set_grad_enabled(gradient):
+        found, expected = system.intensity(field), system(field).abs().square()
+    assert float((found - expected).detach().abs().max()) < ROUNDING
+    assert found.requires_grad == gradient
+
+
+def test_chunks_of_a_real_reading_keep_its_type() -> None:
+    spectrum, transfer = (torch.randn(*shape, 4, 5, dtype=torch.complex128) for shape in ((3, 2), (7, 2)))
+    found = masked_transform(spectrum, transfer, lambda product: product.abs(), chunk=20)
+    assert found.dtype == torch.float64
+    assert float((found - mask_and_sum(spectrum, transfer).abs()).abs().max()) < ROUNDING
+
+
 def bench() -> FourF:
     torch.manual_seed(0)
     return FourF(Grid((6, 5), 8 * um), 532 * nm, 100 * mm, PhaseMask(6 * torch.rand(2, 3, 6, 5), levels=8))
