@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -11,7 +12,7 @@ from optics4f.cascade import Cascade
 from optics4f.elements import PhaseMask, Window
 from optics4f.fabrication.bench import RebuiltBench
 from optics4f.system import FourF
-from optics4f.units import m
+from optics4f.units import m, positive_si
 
 from .sclc import READOUTS, SCLC, BackEnd
 
@@ -67,11 +68,15 @@ def with_masks(student: SCLC, bank: Any, oversample: int = 1) -> SCLC:
 
     Args:
         student: Its source, readout and back end are kept.
-        bank: :class:`~optics4f.fabrication.MaskBankData`.
+        bank: :class:`~optics4f.fabrication.MaskBankData`, made for the same bench.
         oversample: 1 for the ideal simulation; a larger odd number for square mask pixels and a dark guard
             band around the picture, see :func:`~optics4f.fabrication.bench.bench_of`.
+
+    Raises:
+        ValueError: If the bank was made for other channels, another input plane, or another wavelength.
     """
     student = student.collapse() if isinstance(student.optics, Cascade) else student
+    _check_same_bench(student, bank)
     rebuilt = RebuiltBench(bank, oversample)
     replaced = student.with_optics(rebuilt)
     pixels = student.readout.pixel_grid.shape
@@ -80,3 +85,20 @@ def with_masks(student: SCLC, bank: Any, oversample: int = 1) -> SCLC:
     sensor = READOUTS[student.design.readout](rebuilt.bench.output_grid, wide)
     replaced.readout = nn.Sequential(sensor, Window(pixels))
     return replaced
+
+
+def _check_same_bench(student: SCLC, bank: Any) -> None:
+    """Masks of another bench would give a number too, and it would mean nothing."""
+    outputs, inputs = bank.transmittance.shape[:2]
+    wanted = f"{student.design.channels[0]} -> {student.design.channels[-1]}"
+    if wanted != f"{inputs} -> {outputs}":
+        raise ValueError(f"with_masks: expected masks for {wanted} channels, got {inputs} -> {outputs}.")
+    grid, wavelength = student.source.grid, positive_si(student.design.wavelength, "m", "wavelength")
+    for name, own in (
+        ("input_shape", grid.shape),
+        ("input_spacing", grid.spacing),
+        ("wavelength", wavelength),
+    ):
+        stored = getattr(bank, name)
+        if not np.allclose(own, stored, rtol=1e-9, atol=0):
+            raise ValueError(f"with_masks: expected masks for {name} {own}, got {stored}.")

@@ -138,14 +138,15 @@ def _run(options: DemoOptions, reporter: Reporter) -> Results:
         _train_seed(trained, data, options, seed, reporter)
     distilled, relief = (trained.networks[name][0] for name in ("detected + KD", RELIEF))
     reporter.step("writing masks, layout and bitmaps")
-    manifest = _export(options, distilled.collapse(), relief)
+    collapsed = distilled.collapse()
+    manifest = _export(options, collapsed, relief)
     for name, student in (("complex", distilled), ("relief", relief)):
         save_student(student, options.out / "students" / name, {"data": data.name, "seed": options.seed})
     reporter.step("reading the files back")
-    rebuilt = _read_back(options, distilled.collapse(), relief)
+    rebuilt = _read_back(options, collapsed, relief)
     reporter.step("timing the back end")
     budget = _runtime(options, relief, data.validation)
-    return Results(options, data, trained, distilled.collapse(), relief, manifest, rebuilt, budget)
+    return Results(options, data, trained, collapsed, relief, manifest, rebuilt, budget)
 
 
 def trainings(options: DemoOptions) -> int:

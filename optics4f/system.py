@@ -101,7 +101,10 @@ class FourF(nn.Module):
 
     @property
     def cutoff_frequency(self) -> tuple[float, float]:
-        r"""Highest spatial frequency (fy, fx) of the input that passes, :math:`D/(2 \lambda f_1)` [1/m]."""
+        r"""Highest spatial frequency (fy, fx) that the stop lets pass, :math:`D/(2 \lambda f_1)` [1/m].
+
+        A pupil may let pass less.
+        """
         fy, fx = (n / (2 * length) for n, length in zip(self.lit_shape, self.grid.extent, strict=True))
         return fy, fx
 
@@ -146,7 +149,7 @@ class FourF(nn.Module):
         """Intensity in the output plane [W/m^2], real: the square of :meth:`forward`.
 
         Without gradients a few channels at a time are squared while they are in cache, and the field of all
-        is never held: half the memory, and for many channels a third less time.
+        is never held.
         """
         return through(self._checked(field), self.kernel(), self.invert_output, intensity)
 

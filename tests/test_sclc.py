@@ -121,6 +121,22 @@ def test_masks_put_back_from_a_bank_give_the_same_signal() -> None:
     assert float((before - after).norm() / before.norm()) < SINGLE
 
 
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (replace(SMALL, channels=(1, 3, 4)), r"2 -> 4 channels, got 1 -> 4"),
+        (replace(SMALL, shape=(16, 16)), r"input_shape \(16, 14\), got \(16, 16\)"),
+        (replace(SMALL, spacing="8 um"), r"input_spacing"),
+        (replace(SMALL, wavelength="633 nm"), r"wavelength 5.32e-07, got 6.33e-07"),
+    ],
+)
+def test_masks_of_another_bench_are_refused(other: StudentDesign, words: str) -> None:
+    """They would give a number, and the number would mean nothing."""
+    foreign = bank_of(SCLC(other).collapse().optics)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=words):
+        with_masks(trained(SMALL), foreign)
+
+
 def test_guard_band_and_square_pixels_change_the_signal_but_little_in_the_middle() -> None:
     """A small spot far from the border: circular and linear convolution agree but for the envelope."""
     student = trained(replace(SMALL, shape=(16, 16))).collapse()
