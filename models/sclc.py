@@ -80,7 +80,8 @@ class BackEnd(nn.Module):
 
     def forward(self, signal: Tensor) -> Tensor:
         """Logits."""
-        return self.linear(self.standardise(signal * self.get_buffer("gain")).flatten(1))
+        result: Tensor = self.linear(self.standardise(signal * self.get_buffer("gain")).flatten(1))
+        return result
 
     def folded(self, brightness: float = 1.0) -> BackEnd:
         """The same map as one fully connected layer, for signals ``brightness`` times as strong."""
@@ -132,11 +133,13 @@ class SCLC(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Logits."""
-        return self.back_end(self.signal(picture))
+        result: Tensor = self.back_end(self.signal(picture))
+        return result
 
     def signal(self, picture: Tensor) -> Tensor:
         """What the sensor reads, (B, C_out, p_y, p_x): [W] if detected, [sqrt(W)/m] if strict."""
-        return self.readout(self.optics(self.source(picture)))
+        result: Tensor = self.readout(self.optics(self.source(picture)))
+        return result
 
     def collapse(self) -> SCLC:
         """The same classifier with one mask bank, as bright as passive optics allow, and one layer behind."""

@@ -32,7 +32,8 @@ class AlexNet32(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Logits."""
-        return self.classifier(self.features(picture))
+        result: Tensor = self.classifier(self.features(picture))
+        return result
 
 
 def _block(inputs: int, outputs: int, pool: bool) -> nn.Sequential:

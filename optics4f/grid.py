@@ -37,7 +37,7 @@ class Grid:
     spacing: Any
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", _shape(self.shape))
+        object.__setattr__(self, "shape", checked_shape("Grid", self.shape))
         pair = self.spacing if isinstance(self.spacing, (tuple, list)) else (self.spacing, self.spacing)
         if len(pair) != 2:
             raise TypeError(f"Grid: expected one spacing or a pair (dy, dx), got {self.spacing!r}.")
@@ -92,9 +92,44 @@ def _centred_index(n: int) -> Tensor:
     return torch.arange(n, dtype=torch.float64) - n // 2
 
 
-def _shape(shape: Any) -> tuple[int, int]:
+def checked_shape(name: str, shape: Any, what: str = "sample") -> tuple[int, int]:
+    """A shape (H, W) as given, if it is one.
+
+    Args:
+        name: Who asks, for the message.
+        shape: What was given.
+        what: What is counted.
+
+    Raises:
+        TypeError: If it is not a pair of integers.
+        ValueError: If one of them is less than 1.
+    """
     if not (isinstance(shape, (tuple, list)) and len(shape) == 2 and all(type(n) is int for n in shape)):
-        raise TypeError(f"Grid: expected a shape (H, W) of two integers, got {shape!r}.")
+        raise TypeError(f"{name}: expected a shape (H, W) of two integers, got {shape!r}.")
     if min(shape) < 1:
-        raise ValueError(f"Grid: expected at least one sample in each direction, got {tuple(shape)}.")
+        raise ValueError(f"{name}: expected at least one {what} in each direction, got {tuple(shape)}.")
     return int(shape[0]), int(shape[1])
+
+
+def check_field(name: str, field: Any, shape: tuple[int, ...], kind: str = "complex") -> None:
+    """Refuse what is not a field (..., *shape): from type and shape alone, never from the samples.
+
+    torch would broadcast a plane of one sample, and turn whole numbers into a field without a word.
+
+    Args:
+        name: Who asks, for the message.
+        field: What was given.
+        shape: The last dimensions it must have.
+        kind: "complex", "real" or "real or complex".
+
+    Raises:
+        TypeError: If it is no tensor, or one of another kind, such as whole numbers.
+        ValueError: If it has another shape.
+    """
+    if not isinstance(field, Tensor):
+        raise TypeError(f"{name}: expected a {kind} tensor, got {type(field).__name__}.")
+    fits = "complex" in kind if field.is_complex() else "real" in kind and field.is_floating_point()
+    if not fits:
+        raise TypeError(f"{name}: expected a {kind} tensor, got {field.dtype}.")
+    if field.ndim < len(shape) or field.shape[field.ndim - len(shape) :] != shape:
+        raise ValueError(f"{name}: expected a field (..., {shape}), got {tuple(field.shape)}.")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .fourier import ft2, ift2
-from .grid import Grid
+from .grid import Grid, check_field
 from .units import compact
 
 SLACK = 1 + 1e-9  # equality holds up to the rounding of a grid's spacing
@@ -185,9 +185,10 @@ def fresnel_rescaled_range(grid: Grid, wavelength: float | Tensor) -> float:
         grid: The plane.
         wavelength: Wavelength [m].
     """
-    return max(even_part(n) * d**2 for n, d in zip(grid.shape, grid.spacing, strict=True)) / as_float(
-        wavelength
-    )
+    result: float = max(
+        even_part(n) * d**2 for n, d in zip(grid.shape, grid.spacing, strict=True)
+    ) / as_float(wavelength)
+    return result
 
 
 def check_distance(
@@ -279,6 +280,4 @@ def unit_wave(phase: Tensor) -> Tensor:
 
 def check_plane(name: str, field: Tensor, grid: Grid) -> None:
     """Refuse a field that is real or on another grid."""
-    if not field.is_complex() or tuple(field.shape[-2:]) != grid.shape:
-        expected = f"a complex field (..., {grid.shape[0]}, {grid.shape[1]})"
-        raise ValueError(f"{name}: expected {expected}, got {field.dtype} of shape {tuple(field.shape)}.")
+    check_field(name, field, grid.shape)

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from .cascade import Cascade
+from .elements.checks import checked_seed
 from .functional import largest_singular_value
+from .grid import check_field
 from .system import FourF
 
 # An affine map in float64 misses by rounding alone, 1e-16 times some number of operations; a ReLU by 0.1.
@@ -45,10 +47,12 @@ def affine_residual(function: Any, example: Tensor, seed: int = 0) -> float:
 
     Raises:
         ValueError: If there are fewer than three inputs.
+        TypeError: If they are whole numbers, of which no weighted sum can be given, or the seed is none.
     """
+    check_field("affine_residual", example, (), "real or complex")
     if len(example) < 3:
         raise ValueError(f"affine_residual: expected at least three inputs, got {len(example)}.")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(checked_seed("affine_residual", seed))
     with torch.no_grad():
         outputs = function(example).reshape(len(example), -1)
         # A large constant is rounded too; what it hides below 1e-6 of itself is not looked for.
@@ -133,12 +137,17 @@ def audit(optics: nn.Module, network: Any, example: Tensor, source: Any, readout
         example: At least three pictures, float64, shape (B, C, H, W).
         source: Callable, pictures to fields.
         readout: Name of the readout.
+
+    Raises:
+        ValueError: If there are fewer than three pictures, or no 4f system among the optics.
     """
+    systems = [part for part in optics.modules() if isinstance(part, FourF)]
+    if not systems:
+        raise ValueError(f"audit: expected optics with a FourF among them, got {type(optics).__name__}.")
     whole = affine_residual(network, example)
     light = affine_residual(optics, source(example))
     linear = light < AFFINE_TOLERANCE
     transfer = optics.transfer().detach() if linear and isinstance(optics, (FourF, Cascade)) else None
-    systems = [part for part in optics.modules() if isinstance(part, FourF)]
     gain = None if transfer is None else float(largest_singular_value(transfer))
     inputs, outputs = systems[0].masks.channels[1], systems[-1].masks.channels[0]
     return Audit(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pint
 
-ureg: pint.UnitRegistry = pint.UnitRegistry()
+ureg: pint.UnitRegistry[Any] = pint.UnitRegistry()
 Quantity = ureg.Quantity
 
 nm = ureg.nanometer

@@ -194,7 +194,8 @@ def _within(plane: Grid, extent: tuple[float, float]) -> Grid:
 def _fast_even(n: int) -> int:
     from scipy.fft import next_fast_len
 
-    return 2 * next_fast_len(-(-n // 2), real=True)
+    result: int = 2 * next_fast_len(-(-n // 2), real=True)
+    return result
 
 
 def _timed(call: Callable[[], Any]) -> tuple[Any, float]:

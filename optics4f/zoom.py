@@ -139,7 +139,8 @@ def chirp_lines(lines: Tensor, wanted: int, step: Tensor) -> Tensor:
     chirp = torch.fft.fft(unit_wave(-math.pi * step * difference**2), n=length).to(lines.dtype)
     spread = torch.fft.fft(lines * unit_wave(math.pi * step * j**2).to(lines.dtype), n=length)
     sums = torch.fft.ifft(spread * chirp)[..., n - 1 : n - 1 + wanted]
-    return sums * unit_wave(math.pi * step * k**2).to(lines.dtype)
+    result: Tensor = sums * unit_wave(math.pi * step * k**2).to(lines.dtype)
+    return result
 
 
 def _transform_length(samples: int, wanted: int) -> int:

@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 from ..detection import add_dark_noise, collect, digitise, photon_number, photons_per_joule
 from ..grid import Grid
 from ..units import compact, positive_si
+from .checks import checked_seed
 from .detector import IntensityDetector
 from .sensor import Sensor
 
@@ -34,8 +35,9 @@ class Camera(nn.Module):
         (..., C, H, W) complex [sqrt(W)/m] to (..., C, p_y, p_x) real [DN].
 
     Raises:
-        TypeError: If wavelength or exposure time have no or the wrong unit.
-        ValueError: If one is not larger than zero, or the pixels of the sensor do not fit the plane.
+        TypeError: If wavelength or exposure time have no or the wrong unit, or the seed is no integer.
+        ValueError: If one is not larger than zero, the seed is negative, or the pixels of the sensor do not
+            fit the plane.
     """
 
     def __init__(
@@ -49,6 +51,8 @@ class Camera(nn.Module):
         noise: bool = True,
     ) -> None:
         super().__init__()
+        if not isinstance(sensor, Sensor):
+            raise TypeError(f"Camera: expected a Sensor, such as a sensor_preset gives, got {sensor!r}.")
         self.detector = IntensityDetector(grid, pixels)
         self.grid, self.pixel_grid, self.sensor, self.noise = grid, self.detector.pixel_grid, sensor, noise
         _check_pitch(self.pixel_grid, sensor)
@@ -67,7 +71,7 @@ class Camera(nn.Module):
 
     def restart(self, seed: int) -> None:
         """Let the noise start again from ``seed``."""
-        self.seed = int(seed)
+        self.seed = checked_seed("Camera", seed)
         self._generators: dict[str, Generator] = {}
 
     def electrons(self, field: Tensor) -> Tensor:
@@ -86,7 +90,8 @@ class Camera(nn.Module):
         """The power on every pixel that a frame stands for [W], mean dark signal taken off."""
         sensor = self.sensor
         dark = sensor.offset + sensor.gain * sensor.dark_current * self.exposure_time
-        return (self(field) - dark) / self.responsivity
+        result: Tensor = (self(field) - dark) / self.responsivity
+        return result
 
     def extra_repr(self) -> str:
         """What print shows."""

@@ -9,7 +9,8 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from ..fourier import interpolation_matrix, pixel_integration_matrix
-from ..grid import Grid
+from ..grid import Grid, check_field, checked_shape
+from .checks import checked_number
 
 
 class _PixelArray(nn.Module):
@@ -23,8 +24,9 @@ class _PixelArray(nn.Module):
     def __init__(self, grid: Grid, pixels: tuple[int, int], samples: tuple[int, int]) -> None:
         super().__init__()
         self.grid = grid
-        spacing = (grid.extent[0] / pixels[0], grid.extent[1] / pixels[1])
-        self.pixel_grid = Grid.from_si((pixels[0], pixels[1]), spacing)
+        rows, columns = checked_shape(type(self).__name__, pixels, "pixel")
+        spacing = (grid.extent[0] / rows, grid.extent[1] / columns)
+        self.pixel_grid = Grid.from_si((rows, columns), spacing)
         for axis, name in enumerate(("rows", "columns")):
             # float64, rounded once when used; pairs of reals, since complex buffers break .to(dtype).
             pair = torch.view_as_real(interpolation_matrix(grid.shape[axis], samples[axis]))
@@ -34,7 +36,13 @@ class _PixelArray(nn.Module):
         self.real_weights = all(n % 2 == 1 for n in grid.shape)  # every frequency has its partner
 
     def interpolate(self, field: Tensor) -> tuple[Tensor, Tensor]:
-        """Real and imaginary part of the field at the finer samples, each (..., s_y, s_x)."""
+        """Real and imaginary part of the field at the finer samples, each (..., s_y, s_x).
+
+        Raises:
+            TypeError: If the field is not complex.
+            ValueError: If it has another number of samples.
+        """
+        check_field(type(self).__name__, field, self.grid.shape)
         pairs = [self.get_buffer(f"interpolate_{name}") for name in ("rows", "columns")]
         if self.real_weights:  # two real products instead of a complex one: half the work
             rows, columns = (pair[..., 0].to(field.real.dtype) for pair in pairs)
@@ -69,6 +77,10 @@ class IntensityDetector(_PixelArray):
 
     Shape:
         (..., C, H, W) complex [sqrt(W)/m] to (..., C, p_y, p_x) real [W].
+
+    Raises:
+        TypeError: If the pixels are not a pair of integers.
+        ValueError: If there are none.
     """
 
     def __init__(self, grid: Grid, pixels: tuple[int, int]) -> None:
@@ -95,12 +107,16 @@ class HomodyneReadout(_PixelArray):
 
     Shape:
         (..., C, H, W) complex [sqrt(W)/m] to (..., C, p_y, p_x) real [sqrt(W)/m].
+
+    Raises:
+        TypeError: If the pixels are not a pair of integers, or the phase is no number.
+        ValueError: If there are no pixels, or the phase is not finite.
     """
 
     def __init__(self, grid: Grid, pixels: tuple[int, int], phase: float = 0.0) -> None:
         height, width = (n | 1 for n in grid.shape)  # an odd number has a partner for every frequency
         super().__init__(grid, pixels, (height, width))
-        self.phase = float(phase)
+        self.phase = checked_number("HomodyneReadout phase", phase, "a finite angle in radians")
 
     def forward(self, field: Tensor) -> Tensor:
         """Quadrature on every pixel."""

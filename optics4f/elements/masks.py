@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..fourier import crop_center, kernel_response, pad_center
 from ..functional import quantise_phase
-from ..grid import Grid
+from ..grid import Grid, check_field
 from ..units import compact, positive_si
 
 CONVENTIONS = {"convolution": -1, "correlation": +1}
@@ -60,7 +60,14 @@ class MaskBank(nn.Module):
         return response * self.scale(response)
 
     def forward(self, arms: Tensor) -> Tensor:
-        """Light through the masks: (..., C_out, C_in, H, W) to the same shape."""
+        """Light through the masks: (..., C_out, C_in, H, W) to the same shape.
+
+        Raises:
+            TypeError: If it is no tensor of real or complex numbers.
+            ValueError: If it has other channels than the masks: they would broadcast.
+        """
+        plane = getattr(arms, "shape", ())[-2:]  # any
+        check_field(type(self).__name__, arms, (*self.channels, *plane), "real or complex")
         return arms * self.transmittance((arms.shape[-2], arms.shape[-1]))
 
     def extra_repr(self) -> str:
@@ -117,7 +124,7 @@ class SampledMask(MaskBank):
     """Abstract bank given sample by sample, as ``sampled`` says; outside its samples the plane is opaque."""
 
     def __init__(self, values: Tensor, trainable: bool, pitch: Any) -> None:
-        super().__init__(values, _pitch(pitch))
+        super().__init__(values, _pitch(pitch, type(self).__name__))
         self.values = _values(values, trainable)
 
     def sampled(self) -> Tensor:
@@ -176,12 +183,18 @@ class PhaseMask(SampledMask):
         trainable: Whether the phase is a parameter.
         levels: Number of levels (straight-through gradient), or None for a continuous phase.
         pitch: As in :class:`ComplexMask`.
+
+    Raises:
+        ValueError: If the phase is complex or not finite, or there are fewer than 2 levels.
+        TypeError: If the number of levels is no integer.
     """
 
     def __init__(
         self, phase: Tensor, trainable: bool = True, levels: int | None = None, pitch: Any = None
     ) -> None:
         check_bank(phase, "PhaseMask")
+        if levels is not None and type(levels) is not int:
+            raise TypeError(f"PhaseMask levels: expected an integer or None, got {levels!r}.")
         if phase.is_complex() or (levels is not None and levels < 2):
             raise ValueError(
                 f"PhaseMask: expected a real phase and at least 2 levels, got {phase.dtype}, {levels}."
@@ -227,8 +240,11 @@ def check_fit(bank: MaskBank, grid: Grid) -> None:
     A mask is accepted while its outermost sample stands within 1/20 of a sample of where it should.
 
     Raises:
+        TypeError: If it is no bank.
         ValueError: With what was expected and what came.
     """
+    if not isinstance(bank, MaskBank):
+        raise TypeError(f"FourF masks: expected a MaskBank, such as KernelMask, got {type(bank).__name__}.")
     check_size(bank, grid.shape)
     for own, wanted, n in zip(bank.pitch or grid.spacing, grid.spacing, grid.shape, strict=True):
         if abs(own / wanted - 1) * n / 2 > 0.05:
@@ -264,8 +280,10 @@ def _values(values: Tensor, trainable: bool) -> nn.Parameter:
     return nn.Parameter(values.detach().clone().contiguous(), requires_grad=trainable)
 
 
-def _pitch(pitch: Any) -> tuple[float, float] | None:
+def _pitch(pitch: Any, name: str) -> tuple[float, float] | None:
     if pitch is None:
         return None
     pair = pitch if isinstance(pitch, (tuple, list)) else (pitch, pitch)
-    return positive_si(pair[0], "m", "mask pitch"), positive_si(pair[1], "m", "mask pitch")
+    if len(pair) != 2:
+        raise TypeError(f"{name} pitch: expected one length or a pair (dy, dx), got {pitch!r}.")
+    return positive_si(pair[0], "m", f"{name} pitch"), positive_si(pair[1], "m", f"{name} pitch")

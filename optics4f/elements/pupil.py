@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..grid import Grid
+from ..grid import Grid, check_field
 from ..units import compact, positive_si, si
 from ..zernike import defocus_coefficient, zernike_basis
+from .checks import checked_number
 
 _EDGE = 1e-9  # relative: a sample this near to an edge lies on it
 
@@ -38,11 +40,10 @@ class Pupil(nn.Module):
         """The light behind it.
 
         Raises:
+            TypeError: If it is no tensor of real or complex numbers.
             ValueError: If the field has another number of samples.
         """
-        if field.shape[-2:] != self.grid.shape:
-            got = tuple(field.shape)
-            raise ValueError(f"{type(self).__name__}: expected a field (..., {self.grid.shape}), got {got}.")
+        check_field(type(self).__name__, field, self.grid.shape, "real or complex")
         pupil = self.transmittance()
         real = field.real.dtype
         return field * pupil.to(torch.promote_types(real, torch.complex64) if pupil.is_complex() else real)
@@ -96,7 +97,7 @@ class Aperture(_Stop):
         if edge not in ("hard", "grey"):
             raise ValueError(f"Aperture: expected edge hard or grey, got {edge!r}.")
         shape = "circular" if width is None else "rectangular"
-        size = _lengths(diameter if width is None else width, f"Aperture {shape}")
+        size = _lengths(diameter, "Aperture diameter") if width is None else _lengths(width, "Aperture width")
         centre = _centre(grid, size, decentre, "Aperture")
         outline = _disk if shape == "circular" else _rectangle
         super().__init__(grid, outline(grid, size, centre, edge))
@@ -133,13 +134,12 @@ class ApodisedStop(_Stop):
     def __init__(
         self, grid: Grid, diameter: Any, softness: float = 1.0, decentre: Any = ("0 m", "0 m")
     ) -> None:
-        if not 0 < softness <= 1:
-            raise ValueError(f"ApodisedStop: expected a softness in (0, 1], got {softness!r}.")
+        softness = checked_number("ApodisedStop", softness, "a softness in (0, 1]", lambda s: 0 < s <= 1)
         size = _lengths(diameter, "ApodisedStop diameter")
         centre = _centre(grid, size, decentre, "ApodisedStop")
         along_edge = ((_radius(grid, size, centre) - (1 - softness)) / softness).clamp(0, 1)
         super().__init__(grid, (1 + torch.cos(math.pi * along_edge)) / 2)
-        self.size, self.softness = size, float(softness)
+        self.size, self.softness = size, softness
 
     def extra_repr(self) -> str:
         """What print shows."""
@@ -163,7 +163,7 @@ class Aberration(Pupil):
     Raises:
         ValueError: If the disk is larger than the circle round the plane or smaller than two samples, a
             coefficient is not finite, none is given, or an index is unknown.
-        TypeError: If the diameter has no unit.
+        TypeError: If the diameter has no unit, or the coefficients are not numbers by index.
     """
 
     basis: Tensor
@@ -184,6 +184,10 @@ class Aberration(Pupil):
                 f"Aberration: expected a diameter from {compact(least, 'm')}, two samples, to "
                 f"{compact(most, 'm')}, the circle round the plane, got {compact(self.diameter, 'm')}."
             )
+        if not isinstance(coefficients, Mapping) or not all(
+            isinstance(a, Real) for a in coefficients.values()
+        ):
+            raise TypeError(f"Aberration: expected a number of waves for each index, got {coefficients!r}.")
         values = torch.tensor([float(value) for value in coefficients.values()])
         if not coefficients or not bool(torch.isfinite(values).all()):
             raise ValueError(
@@ -227,7 +231,7 @@ def defocus(grid: Grid, diameter: Any, edge: float, trainable: bool = True) -> A
 
 def _lengths(value: Any, name: str) -> tuple[float, float]:
     pair = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(pair) != 2 or (pair is value and "circular" in name):
+    if len(pair) != 2 or (pair is value and "diameter" in name):
         raise TypeError(f"{name}: expected one length or, for a width, a pair (y, x), got {value!r}.")
     return positive_si(pair[0], "m", name), positive_si(pair[1], "m", name)
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..fourier import PLANE, centred_index, crop_center, ft2, ift2, pad_center
-from ..grid import Grid
+from ..grid import Grid, check_field
 from ..units import compact, positive_si
 from .camera import Camera
+from .checks import checked_number
 from .detector import IntensityDetector
 
 Detector = IntensityDetector | Camera
@@ -57,6 +58,7 @@ class FourStepReadout(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """Complex amplitude on every pixel."""
+        check_field("FourStepReadout", field, self.grid.shape)
         i0, i1, i2, i3 = (_power(self.detector, field + self.reference * step) for step in (1, 1j, -1, -1j))
         return torch.complex(i0 - i2, i1 - i3) / (4 * self.reference * self.pixel_grid.cell_area)
 
@@ -101,10 +103,11 @@ class BalancedHomodyne(nn.Module):
                 f"got {self.other.grid} on {self.other.pixel_grid}."
             )
         self.oscillator = _amplitude(detector, oscillator_power, "BalancedHomodyne oscillator_power")
-        self.phase = float(phase)
+        self.phase = checked_number("BalancedHomodyne phase", phase, "a finite angle in radians")
 
     def forward(self, field: Tensor) -> Tensor:
         """Quadrature on every pixel."""
+        check_field("BalancedHomodyne", field, self.grid.shape)
         oscillator = cmath.rect(self.oscillator, self.phase)
         bright = _power(self.detector, (field + oscillator) * math.sqrt(0.5))
         dark = _power(self.other, (field - oscillator) * math.sqrt(0.5))
@@ -175,6 +178,7 @@ class OffAxisReadout(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """Complex amplitude at every sample of the field's own grid."""
+        check_field("OffAxisReadout", field, self.grid.shape)
         fine = self.detector.grid.shape
         growth = math.sqrt(math.prod(fine) / math.prod(self.grid.shape))
         real, imaginary = self.carrier.to(field.real.dtype)
@@ -205,6 +209,8 @@ def _outer(rows: tuple[Tensor, Tensor], columns: tuple[Tensor, Tensor]) -> tuple
 
 
 def _check_hologram(grid: Grid, detector: Detector, periods: tuple[int, int]) -> None:
+    if len(periods) != 2 or not all(type(k) is int for k in periods):
+        raise TypeError(f"OffAxisReadout: expected whole periods (k_y, k_x), got {periods!r}.")
     for own, other in zip(grid.extent, detector.grid.extent, strict=True):
         if not math.isclose(own, other, rel_tol=1e-9):
             raise ValueError(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ..detection import snr
 from ..units import positive_si, si
+from .checks import checked_number, checked_seed
 
 CATALOGUE = Path(__file__).with_name("sensors.toml")
 # The unit that each number of the catalogue must have; a pitch may be in any unit of length.
@@ -74,16 +74,21 @@ class Sensor:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check("quantum_efficiency", self.quantum_efficiency, "0 < x <= 1", lambda x: 0 < x <= 1)
-        _check("full_well", self.full_well, "more than 0 electrons", lambda x: x > 0)
-        _check("gain", self.gain, "more than 0 DN/e- and finite", lambda x: 0 < x < math.inf)
-        _check("prnu", self.prnu, "0 <= x < 1", lambda x: 0 <= x < 1)
+        checked_number(
+            "Sensor quantum_efficiency", self.quantum_efficiency, "0 < x <= 1", lambda x: 0 < x <= 1
+        )
+        checked_number("Sensor full_well", self.full_well, "more than 0 electrons", lambda x: x > 0)
+        checked_number("Sensor gain", self.gain, "more than 0 DN/e- and finite", lambda x: 0 < x < math.inf)
+        checked_number("Sensor prnu", self.prnu, "0 <= x < 1", lambda x: 0 <= x < 1)
         for name in ("dark_noise", "offset", "dsnu"):
-            _check(name, getattr(self, name), "at least 0 and finite", lambda x: 0 <= x < math.inf)
+            checked_number(
+                f"Sensor {name}", getattr(self, name), "at least 0 and finite", lambda x: 0 <= x < math.inf
+            )
+        checked_seed("Sensor", self.seed)
         if type(self.bits) is not int or not 1 <= self.bits <= 24:
             raise ValueError(f"Sensor bits: expected an integer from 1 to 24, got {self.bits!r}.")
         current = si(self.dark_current, "1/s", "Sensor dark_current")
-        _check("dark_current", current, "at least 0 electrons per second", lambda x: x >= 0)
+        checked_number("Sensor dark_current", current, "at least 0 electrons per second", lambda x: x >= 0)
         object.__setattr__(self, "dark_current", current)
         if self.pixel_pitch is not None:
             pitch = positive_si(self.pixel_pitch, "m", "Sensor pixel_pitch")
@@ -207,10 +212,3 @@ def _read_number(where: str, key: str, text: Any) -> Any:
     if key == "dark_current":
         return f"{value!r} 1/s"
     return value / 100 if _UNITS[key] == "%" else value
-
-
-def _check(name: str, value: Any, expected: str, fits: Callable[[float], bool]) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"Sensor {name}: expected a plain number, {expected}, got {value!r}.")
-    if not fits(value):
-        raise ValueError(f"Sensor {name}: expected {expected}, got {value!r}.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ..fourier import crop_center, pad_center
+from ..grid import check_field, checked_shape
 
 
 class GuardBand(nn.Module):
@@ -15,14 +16,19 @@ class GuardBand(nn.Module):
 
     Shape:
         (..., H, W) to (..., H', W').
+
+    Raises:
+        TypeError: If the shape is not a pair of integers.
+        ValueError: If it is empty or, when light arrives, smaller than the plane.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = checked_shape("GuardBand", shape)
 
     def forward(self, field: Tensor) -> Tensor:
         """The larger plane."""
+        check_field("GuardBand", field, (), "real or complex")
         return pad_center(field, self.shape)
 
     def extra_repr(self) -> str:
@@ -38,14 +44,19 @@ class Window(nn.Module):
 
     Shape:
         (..., H, W) to (..., H', W').
+
+    Raises:
+        TypeError: If the shape is not a pair of integers.
+        ValueError: If it is empty or, when light arrives, larger than the plane.
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__()
-        self.shape = shape
+        self.shape = checked_shape("Window", shape)
 
     def forward(self, field: Tensor) -> Tensor:
         """The central part."""
+        check_field("Window", field, (), "real or complex")
         return crop_center(field, self.shape)
 
     def extra_repr(self) -> str:

@@ -112,7 +112,8 @@ class RebuiltBench(nn.Module):
 
     def forward(self, field: Tensor) -> Tensor:
         """The field in the output plane."""
-        return self.behind(self.bench(self.before(self.guard_band(field))))
+        result: Tensor = self.behind(self.bench(self.before(self.guard_band(field))))
+        return result
 
 
 def _nearest_bench(bank: MaskBankData, oversample: int) -> FourF:

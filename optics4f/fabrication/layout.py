@@ -92,7 +92,8 @@ def pixel_edges(count: int, origin: float, pitch: float) -> NDArray[np.int64]:
         raise ValueError(
             f"pitch: expected at least 2 nm and less than 2.1 m over all pixels, got {pitch:.6g} m."
         )
-    return edges
+    result: NDArray[np.int64] = edges
+    return result
 
 
 def write_layout(

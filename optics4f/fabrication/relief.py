@@ -160,7 +160,8 @@ def etch_masks(level: ArrayLike, levels: int) -> list[NDArray[np.bool_]]:
 def level_of_etch_masks(masks: list[NDArray[np.bool_]]) -> NDArray[np.int64]:
     """The level that stands after all binary masks have etched: the inverse of :func:`etch_masks`."""
     standing = [(~mask).astype(np.int64) << bit for bit, mask in enumerate(masks)]
-    return np.sum(standing, axis=0, dtype=np.int64)
+    result: NDArray[np.int64] = np.sum(standing, axis=0, dtype=np.int64)
+    return result
 
 
 def _wrapped_turns(phase: ArrayLike) -> NDArray[np.float64]:
