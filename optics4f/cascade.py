@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from .elements import ComplexMask
-from .fourier import crop_center, in_fft_order, invert
+from .fourier import crop_center, invert
 from .functional import compose
-from .grid import Grid
+from .grid import Grid, check_field
 from .keeping import Kept
-from .system import FourF, same_spacing, through
+from .passage import Kernel, kernel_of, passage
+from .system import FourF, same_spacing
 from .units import compact, m
 
 
@@ -31,6 +32,7 @@ class Cascade(nn.Module):
 
     Raises:
         ValueError: If grids or channels of neighbours do not meet.
+        TypeError: If a stage is no :class:`FourF`.
     """
 
     def __init__(self, stages: list[FourF], fused: bool = True) -> None:
@@ -38,7 +40,7 @@ class Cascade(nn.Module):
         _check_neighbours(stages)
         self.stages = nn.ModuleList(stages)
         self.fused = fused
-        self._kept = Kept()
+        self._kept: Kept[Kernel] = Kept()
         self.grid, self.output_grid = stages[0].grid, stages[-1].output_grid
 
     @property
@@ -82,19 +84,26 @@ class Cascade(nn.Module):
         ).to(transfer.device)
 
     def forward(self, field: Tensor) -> Tensor:
-        """The field in the last output plane."""
+        """The field in the last output plane.
+
+        Raises:
+            TypeError: If the field is no tensor of real or complex numbers.
+            ValueError: If it has other channels or samples than the first stage: they would broadcast.
+        """
+        shape = (self.systems[0].masks.channels[1], *self.grid.shape)
+        check_field("Cascade", field, shape, "real or complex")
         if not self.fused:
             for stage in self.stages:
                 field = stage(field)
             return field
-        return through(field, self._kept.get(self, self._kernel), self._inverted())
+        return passage(field, self._kept.get(self, self._kernel), self._inverted())
 
     def _inverted(self) -> bool:
         return sum(stage.invert_output for stage in self.systems) % 2 == 1
 
-    def _kernel(self) -> Tensor:
+    def _kernel(self) -> Kernel:
         factor = math.prod(stage.amplitude_factor for stage in self.systems)
-        return in_fft_order(self.transfer() * factor, self.grid.shape, self._inverted())
+        return kernel_of(self.transfer(), self.grid.shape, self._inverted(), factor)
 
     def planes(self, field: Tensor) -> Iterator[tuple[str, Grid, Tensor]]:
         """The field plane by plane through all stages, as (name, grid, field)."""
@@ -110,6 +119,9 @@ class Cascade(nn.Module):
 def _check_neighbours(stages: list[FourF]) -> None:
     if not stages:
         raise ValueError("Cascade: expected at least one 4f system, got none.")
+    for stage in stages:
+        if not isinstance(stage, FourF):
+            raise TypeError(f"Cascade: expected stages that are a FourF, got {type(stage).__name__}.")
     for before, after in itertools.pairwise(stages):
         if before.masks.channels[0] != after.masks.channels[1]:
             got = f"{before.masks.channels[0]} into {after.masks.channels[1]}"

@@ -23,12 +23,18 @@ def ft2(field: Tensor) -> Tensor:
     Args:
         field: Complex amplitude, shape (..., H, W).
     """
-    return torch.fft.fftshift(torch.fft.fft2(torch.fft.ifftshift(field, PLANE), norm="ortho"), PLANE)
+    result: Tensor = torch.fft.fftshift(
+        torch.fft.fft2(torch.fft.ifftshift(field, PLANE), norm="ortho"), PLANE
+    )
+    return result
 
 
 def ift2(spectrum: Tensor) -> Tensor:
     """Centred unitary inverse Fourier transform: the inverse and the adjoint of :func:`ft2`."""
-    return torch.fft.fftshift(torch.fft.ifft2(torch.fft.ifftshift(spectrum, PLANE), norm="ortho"), PLANE)
+    result: Tensor = torch.fft.fftshift(
+        torch.fft.ifft2(torch.fft.ifftshift(spectrum, PLANE), norm="ortho"), PLANE
+    )
+    return result
 
 
 def invert(field: Tensor) -> Tensor:
@@ -89,26 +95,43 @@ def crop_corners(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
     return spectrum
 
 
-def in_fft_order(transfer: Tensor, plane: tuple[int, int], inverted: bool) -> Tensor:
-    r"""A transfer function between two plain FFTs that does what it does between centred transforms.
+def pad_corners(spectrum: Tensor, shape: tuple[int, int]) -> Tensor:
+    """The samples of :func:`pad_center`, of a spectrum in FFT order: the adjoint of :func:`crop_corners`."""
+    for axis, n in zip(PLANE, shape, strict=True):
+        m = spectrum.shape[axis]
+        if m < n:
+            low, high = spectrum.narrow(axis, 0, m - m // 2), spectrum.narrow(axis, m - m // 2, m // 2)
+            gap = list(spectrum.shape)
+            gap[axis] = n - m
+            spectrum = torch.cat((low, spectrum.new_zeros(gap), high), axis)
+    return spectrum
 
-    The axis at ``n // 2`` instead of 0 is a linear phase, :math:`e^{2\pi i \nu \lfloor n/2 \rfloor / n}` for
-    the input plane and its inverse (or, inverted, itself) for the output plane. Folded in here, the planes
+
+def in_fft_order(transfer: Tensor, plane: tuple[int, int], inverted: bool, factor: float = 1.0) -> Tensor:
+    r"""A transfer function between two plain FFTs that does what it does between centred unitary transforms.
+
+    The FFTs have no factor: :math:`1/\sqrt{HWH'W'}`, which makes them unitary, is folded in. The axis at
+    ``n // 2`` instead of 0 is a linear phase, :math:`e^{2\pi i \nu \lfloor n/2 \rfloor / n}` for the input
+    plane and its inverse (or, inverted, itself) for the output plane. It is folded in too, so that the planes
     need not be shifted: each shift would cost a pass over all samples.
 
     Args:
         transfer: Centred, shape (..., H', W').
         plane: Samples ``(H, W)`` of the input plane; the output plane has ``(H', W')``.
         inverted: Whether the second transform is a forward one too.
+        factor: A number that is multiplied in as well.
     """
-    for axis, n in zip(PLANE, plane, strict=True):
-        m = transfer.shape[axis]
-        index = centred_index(m, transfer)
-        turns = index * (n // 2 / n + (m // 2 / m if inverted else -(m // 2) / m))
-        phase = torch.polar(torch.ones_like(turns), 2 * math.pi * (turns - turns.round()))
-        phase = phase.to(transfer.dtype)
-        transfer = transfer * (phase[:, None] if axis == -2 else phase)
-    return torch.fft.ifftshift(transfer, PLANE)
+    rows, columns = (_axis_phase(plane[axis], transfer.shape[axis], inverted, transfer) for axis in PLANE)
+    result: Tensor = torch.fft.ifftshift(
+        transfer * (torch.outer(rows, columns) * factor).to(transfer.dtype), PLANE
+    )
+    return result
+
+
+def _axis_phase(n: int, m: int, inverted: bool, like: Tensor) -> Tensor:
+    index = centred_index(m, like)
+    turns = index * (n // 2 / n + (m // 2 / m if inverted else -(m // 2) / m))
+    return torch.polar(torch.ones_like(turns) / math.sqrt(n * m), 2 * math.pi * (turns - turns.round()))
 
 
 def centred_index(n: int, like: Tensor | None = None) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -35,53 +34,6 @@ def mask_and_sum(spectrum: Tensor, transfer: Tensor) -> Tensor:
     if transfer.shape[1] == 1:
         return spectrum * transfer[:, 0]
     return torch.einsum("oihw,...ihw->...ohw", transfer, spectrum)
-
-
-def masked_transform(
-    spectrum: Tensor, transfer: Tensor, transform: Callable[[Tensor], Tensor], chunk: int = 2**19
-) -> Tensor:
-    """:func:`mask_and_sum` and a transform of each output, a cacheful at a time; for use without gradients.
-
-    Products and sums happen in place on a few outputs, which are transformed while they are in cache; what
-    that is worth is measured by ``benchmarks/engine.py``.
-
-    Args:
-        spectrum: Complex, shape (..., C_in, H, W).
-        transfer: Complex, shape (C_out, C_in, H, W).
-        transform: From (..., H, W) complex to the same shape, complex or real.
-        chunk: Samples of output that are worked on at a time.
-
-    Returns:
-        Shape (..., C_out, H, W).
-    """
-    outputs, inputs, *plane = transfer.shape
-    transfer = transfer.to(spectrum.dtype)
-    pictures = spectrum.reshape(-1, inputs, *plane)
-    few = max(1, chunk // (plane[0] * plane[1]))
-    if len(pictures) * outputs <= few:
-        whole = transform(_sum_in_place(pictures, transfer))
-        return whole.reshape(*spectrum.shape[:-3], outputs, *plane)
-    result: Tensor | None = None
-    for c in range(0, outputs, few):
-        masks = transfer[c : c + few]
-        for b in range(0, len(pictures), several := max(1, few // len(masks))):
-            piece = transform(_sum_in_place(pictures[b : b + several], masks))
-            if result is None:
-                result = piece.new_empty(len(pictures), outputs, *plane)
-            result[b : b + several, c : c + few] = piece
-    assert result is not None  # there is at least one output, and one picture
-    return result.reshape(*spectrum.shape[:-3], outputs, *plane)
-
-
-def _sum_in_place(pictures: Tensor, masks: Tensor) -> Tensor:
-    """:func:`mask_and_sum` channel by channel: up to 64 of them, faster than a product per frequency."""
-    if masks.shape[1] > 64:
-        return mask_and_sum(pictures, masks)
-    arms = pictures[:, :, None]
-    total = arms[:, 0] * masks[:, 0]
-    for i in range(1, masks.shape[1]):
-        total.addcmul_(arms[:, i], masks[:, i])
-    return total
 
 
 def compose(second: Tensor, first: Tensor) -> Tensor:
@@ -120,7 +72,8 @@ def largest_singular_value(transfer: Tensor) -> Tensor:
     """
     matrices = transfer.flatten(2).movedim(2, 0)
     worst = _gains_squared(matrices.detach()).argmax()
-    return torch.linalg.matrix_norm(matrices[worst], ord=2)
+    result: Tensor = torch.linalg.matrix_norm(matrices[worst], ord=2)
+    return result
 
 
 def _gains_squared(matrices: Tensor) -> Tensor:
@@ -129,7 +82,22 @@ def _gains_squared(matrices: Tensor) -> Tensor:
         return intensity(matrices).sum((1, 2))
     tall = matrices.shape[1] > matrices.shape[2]
     gram = matrices.mH @ matrices if tall else matrices @ matrices.mH
-    return torch.linalg.eigvalsh(gram)[:, -1]
+    result: Tensor = torch.linalg.eigvalsh(gram)[:, -1]
+    return result
+
+
+def clip_gain(transfer: Tensor) -> Tensor:
+    r"""Passive by construction, frequency by frequency: :math:`T(\nu) / \max(1, \sigma_{\max}(T(\nu)))`.
+
+    What is passive stays as it is. Only frequencies that amplify are darkened, where one factor for all would
+    darken the whole plane: more light comes through, and the kernels change their shape. The gradient is
+    exact, but for kinks at a gain of 1 and where the two largest singular values meet.
+
+    Args:
+        transfer: Complex, shape (..., C_out, C_in, H, W).
+    """
+    gain: Tensor = torch.linalg.matrix_norm(transfer.movedim((-4, -3), (-2, -1)), ord=2)
+    return transfer / gain.clamp(min=1)[..., None, None, :, :]
 
 
 def decibel(amplitude: float) -> float:

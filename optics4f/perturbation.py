@@ -13,13 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from .elements import KernelMask, PhaseMask
+from .elements.checks import checked_seed
 from .elements.masks import CONVENTIONS
-from .fourier import centred_index, crop_center, ift2, in_fft_order, pad_center
+from .fourier import centred_index, crop_center, ift2, pad_center
 from .functional import largest_singular_value
-from .grid import Grid
+from .grid import Grid, check_field
 from .misalignment import axial_phase, relief_response, response_at, shift_phase, turned_frequencies
+from .passage import kernel_of, passage
 from .propagation import as_scalar, unit_wave
-from .system import FourF, through
+from .system import FourF
 from .units import compact, si
 
 _NUMBERS = {  # unit, and what the number must be larger than
@@ -67,11 +69,11 @@ class Perturbed(nn.Module):
         """The field in the output plane.
 
         Raises:
-            ValueError: If the field has other channels or samples than the system.
+            TypeError: If the field is no tensor of real or complex numbers.
+            ValueError: If it has other channels or samples than the system.
         """
-        expected = (self.bench.masks.channels[1], *self.grid.shape)
-        if field.shape[-3:] != expected:
-            raise ValueError(f"perturbed: expected a field (..., {expected}), got {tuple(field.shape)}.")
+        shape = (self.bench.masks.channels[1], *self.grid.shape)
+        check_field("perturbed", field, shape, "real or complex")
         if self.mask_shift is None and self.axial_shift is None:
             return self._through_masks(field)
         before = self._wave(self.grid, field, 1.0).conj()
@@ -81,9 +83,10 @@ class Perturbed(nn.Module):
     def _through_masks(self, field: Tensor) -> Tensor:
         bench = self.bench
         if not self._edits_masks:
-            return bench(field)  # it keeps its kernel
-        kernel = in_fft_order(self.transfer() * bench.amplitude_factor, bench.grid.shape, bench.invert_output)
-        return through(field, kernel, bench.invert_output)
+            result: Tensor = bench(field)  # it keeps its kernel
+            return result
+        kernel = kernel_of(self.transfer(), bench.grid.shape, bench.invert_output, bench.amplitude_factor)
+        return passage(field, kernel, bench.invert_output)
 
     def _wave(self, grid: Grid, like: Tensor, magnification: float) -> Tensor:
         """What the output is multiplied by, and the input by its conjugate; shape (H, W)."""
@@ -123,7 +126,8 @@ class Perturbed(nn.Module):
             return bench.transfer()
         plane, lit = bench.grid.shape, bench.lit_shape
         made = bench.masks.scale(bench.masks.response(plane, lit))
-        transfer = self.response() * (made * bench.combiner.factor(bench.transmittance()))
+        nominal = self.response() * (made * bench.combiner.factor(bench.transmittance()))
+        transfer = bench.combiner.in_arms(nominal)
         if bench.stop is not None:
             transfer = transfer * bench.stop.pupil(plane).to(made)
         if bench.pupil is not None:
@@ -243,35 +247,35 @@ def perturbed(
     numbers = {name: None if value is None else _number(name, value) for name, value in given.items()}
     for name in ("phase_scale", "index_ratio"):
         if given[name] is not None and not isinstance(bench.masks, PhaseMask):
-            raise ValueError(
-                f"{name}: expected phase masks, which have a relief, got {type(bench.masks).__name__}."
-            )
+            got = type(bench.masks).__name__
+            raise ValueError(f"perturbed {name}: expected phase masks, which have a relief, got {got}.")
     if index_ratio is not None and wavelength is None:
-        raise ValueError("index_ratio: expected a wavelength with it, got none.")
+        raise ValueError("perturbed index_ratio: expected a wavelength with it, got none.")
     return Perturbed(bench, numbers, None if dead_pixels is None else _dead_map(bench, dead_pixels, seed))
 
 
 def _number(name: str, value: Any) -> Tensor:
     unit, least = _NUMBERS[name]
     shape = (2,) if name == "mask_shift" else ()
+    said = f"perturbed {name}"
     if isinstance(value, Tensor):
         number = value
     elif name == "mask_shift":
         if not isinstance(value, (tuple, list)) or len(value) != 2:
-            raise TypeError(f"mask_shift: expected a pair (dy, dx) or a tensor of shape (2,), got {value!r}.")
-        number = torch.tensor([si(part, unit, name) for part in value], dtype=torch.float64)
+            raise TypeError(f"{said}: expected a pair (dy, dx) or a tensor of shape (2,), got {value!r}.")
+        number = torch.tensor([si(part, unit, said) for part in value], dtype=torch.float64)
     elif unit:
-        number = torch.tensor(si(value, unit, name), dtype=torch.float64)
+        number = torch.tensor(si(value, unit, said), dtype=torch.float64)
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name}: expected a number without a unit, got {value!r}.")
+        raise TypeError(f"{said}: expected a number without a unit, got {value!r}.")
     else:
         number = torch.tensor(float(value), dtype=torch.float64)
     if not number.is_floating_point() or number.shape != shape:
         got = f"{number.dtype} of shape {tuple(number.shape)}"
-        raise ValueError(f"{name}: expected a real tensor of shape {shape}, got {got}.")
+        raise ValueError(f"{said}: expected a real tensor of shape {shape}, got {got}.")
     if not bool((torch.isfinite(number) & (number > least)).all()):
         wanted = "finite" if least == -math.inf else f"finite and more than {least:g}"
-        raise ValueError(f"{name}: expected what is {wanted}, got {number.tolist()}.")
+        raise ValueError(f"{said}: expected what is {wanted}, got {number.tolist()}.")
     return number
 
 
@@ -281,11 +285,16 @@ def _dead_map(bench: FourF, dead: float | Tensor, seed: int) -> Tensor:
     if isinstance(dead, Tensor):
         if dead.dtype != torch.bool or tuple(dead.shape) not in (lit, whole):
             got = f"{dead.dtype} of shape {tuple(dead.shape)}"
-            raise ValueError(f"dead_pixels: expected a boolean map of shape {lit} or {whole}, got {got}.")
+            raise ValueError(
+                f"perturbed dead_pixels: expected a boolean map of shape {lit} or {whole}, got {got}."
+            )
         return dead.clone()
     if isinstance(dead, bool) or not isinstance(dead, (int, float)) or not 0 <= dead <= 1:
-        raise ValueError(f"dead_pixels: expected a fraction in [0, 1] or a boolean map, got {dead!r}.")
-    return torch.rand(whole, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) < dead
+        raise ValueError(
+            f"perturbed dead_pixels: expected a fraction in [0, 1] or a boolean map, got {dead!r}."
+        )
+    generator = torch.Generator().manual_seed(checked_seed("perturbed", seed))
+    return torch.rand(whole, generator=generator, dtype=torch.float64) < dead
 
 
 def _said(name: str, value: Tensor) -> str:

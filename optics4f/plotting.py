@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -158,6 +158,38 @@ def show_accuracies(scores: Mapping[str, Sequence[float]], title: str = "") -> F
     axes.margins(x=0.08, y=0.1)
     axes.invert_yaxis()
     _tidy(axes)
+    return figure
+
+
+def show_scaling(
+    curves: Mapping[str, Mapping[int, Mapping[str, float]]],
+    laws: Mapping[str, Callable[[Any], Any]] | None = None,
+) -> Figure:
+    """Times against a size on logarithmic axes, one panel for each quantity, with a law beside it.
+
+    Args:
+        curves: For each quantity, for each size: times [s] by name.
+        laws: What a quantity's time should grow as; the size itself where none is given.
+    """
+    figure = Figure(figsize=(5.2 * len(curves), 4), layout="constrained")
+    for axes, (quantity, rows) in zip(
+        figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
+    ):
+        sizes = np.array(list(rows))
+        names = list(next(iter(rows.values())))
+        for name, marker in zip(names, itertools.cycle("os^v"), strict=False):
+            axes.loglog(sizes, [1e3 * row[name] for row in rows.values()], marker=marker, label=name)
+        law = (laws or {}).get(quantity, lambda size: size)(sizes)
+        last = 1e3 * rows[int(sizes[-1])][names[0]]
+        axes.loglog(
+            sizes, law * last / law[-1], color=QUIET, linestyle=":", label="law, through the last point"
+        )
+        axes.set_xlabel(quantity)
+        axes.set_ylabel("time [ms]")
+        axes.set_xticks(sizes, [str(size) for size in sizes], minor=False)
+        axes.minorticks_off()
+        axes.legend(frameon=False)
+        _tidy(axes)
     return figure
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,10 +11,11 @@ from torch import Tensor, nn
 
 from .elements import CoherentSum, FourierLens, LowPassStop, MaskBank
 from .elements.masks import check_fit
-from .fourier import crop_center, crop_corners, in_fft_order
-from .functional import decibel, intensity, largest_singular_value, mask_and_sum, masked_transform
-from .grid import Grid
+from .fourier import crop_center
+from .functional import decibel, largest_singular_value, mask_and_sum
+from .grid import Grid, check_field
 from .keeping import Kept
+from .passage import Kernel, kernel_of, passage
 from .units import compact, positive_si
 
 
@@ -80,7 +80,7 @@ class FourF(nn.Module):
         self.second_lens = FourierLens(lit_grid, wavelength, second)
         self.output_grid = self.second_lens.output_grid
         self.invert_output = invert_output
-        self._kept = Kept()
+        self._kept: Kept[Kernel] = Kept()
 
     def _check(self) -> None:
         if any(inside > n for inside, n in zip(self.lit_shape, self.grid.shape, strict=True)):
@@ -123,7 +123,7 @@ class FourF(nn.Module):
             masks = self._inside_stop(self.masks.response(self.grid.shape, self.lit_shape))
         else:
             masks = self.transmittance()
-        transfer = masks * self.combiner.factor(masks)
+        transfer = self.combiner.transfer(masks)
         if self.pupil is None:
             return transfer
         return transfer * crop_center(self.pupil(transfer.new_ones(self.grid.shape)), self.lit_shape)
@@ -141,30 +141,29 @@ class FourF(nn.Module):
         """The field in the output plane.
 
         Raises:
-            ValueError: If the field has other channels or samples than the system: they would broadcast.
+            TypeError: If the field is no tensor of real or complex numbers.
+            ValueError: If it has other channels or samples than the system: they would broadcast.
         """
-        return through(self._checked(field), self.kernel(), self.invert_output)
+        return passage(self._checked(field), self.kernel(), self.invert_output)
 
     def intensity(self, field: Tensor) -> Tensor:
         """Intensity in the output plane [W/m^2], real: the square of :meth:`forward`.
 
         Without gradients a few channels at a time are squared while they are in cache, and the field of all
-        is never held.
+        is never held; a real field and real kernels, whose output is real too, take half the work.
         """
-        return through(self._checked(field), self.kernel(), self.invert_output, intensity)
+        return passage(self._checked(field), self.kernel(), self.invert_output, squared=True)
 
     def _checked(self, field: Tensor) -> Tensor:
-        expected = (self.masks.channels[1], *self.grid.shape)
-        if field.shape[-3:] != expected:
-            raise ValueError(f"FourF: expected a field (..., {expected}), got {tuple(field.shape)}.")
+        check_field("FourF", field, (self.masks.channels[1], *self.grid.shape), "real or complex")
         return field
 
-    def kernel(self) -> Tensor:
+    def kernel(self) -> Kernel:
         """T(nu) as it stands between two plain FFTs, with both lenses' factors; kept until it changes."""
         return self._kept.get(self, self._kernel)
 
-    def _kernel(self) -> Tensor:
-        return in_fft_order(self.transfer() * self.amplitude_factor, self.grid.shape, self.invert_output)
+    def _kernel(self) -> Kernel:
+        return kernel_of(self.transfer(), self.grid.shape, self.invert_output, self.amplitude_factor)
 
     @property
     def amplitude_factor(self) -> float:
@@ -199,30 +198,6 @@ class FourF(nn.Module):
                 f"{passive}, scale {sum(self.scale_db()):.1f} dB",
             )
         )
-
-
-def through(
-    field: Tensor, kernel: Tensor, inverted: bool, read: Callable[[Tensor], Tensor] | None = None
-) -> Tensor:
-    """Lens, masks, sum and lens: two plain FFTs with a kernel between them that makes them centred ones.
-
-    A second forward transform inverts the picture; reading it turned round makes it an inverse transform.
-
-    Args:
-        field: Shape (..., C_in, H, W).
-        kernel: From :func:`~optics4f.fourier.in_fft_order`, shape (C_out, C_in, H', W').
-        inverted: Whether the second transform is a forward one.
-        read: What is read of the field in the output plane, sample by sample; the field itself if None.
-    """
-    spectrum = crop_corners(torch.fft.fft2(field, norm="ortho"), (kernel.shape[-2], kernel.shape[-1]))
-    lens = partial(torch.fft.fft2 if inverted else torch.fft.ifft2, norm="ortho")
-
-    def output(product: Tensor) -> Tensor:
-        return lens(product) if read is None else read(lens(product))
-
-    if torch.is_grad_enabled() and (spectrum.requires_grad or kernel.requires_grad):
-        return output(mask_and_sum(spectrum, kernel))
-    return masked_transform(spectrum, kernel, output)
 
 
 def same_spacing(one: Grid, other: Grid) -> bool:

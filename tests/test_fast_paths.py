@@ -1,16 +1,21 @@
 """What is computed in a faster way equals what it stands for, and what is kept never outlives its cause."""
 
 import copy
+import math
+import threading
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optics4f import CoherentSum, FourF, Grid, PhaseMask, mm, nm, um
+from optics4f import CoherentSum, FourF, Grid, KernelMask, PhaseMask, mm, nm, um
 from optics4f.fourier import crop_center, crop_corners, ft2, ift2, in_fft_order
-from optics4f.functional import mask_and_sum, masked_transform
+from optics4f.functional import mask_and_sum
+from optics4f.mkl import in_place, to_real, transform_
+from optics4f.passage import Kernel, Scratch, infer, passage, plain_passage
 
 SIDES = st.integers(1, 9)
 ROUNDING = 1e-12  # sums of at most 81 float64 numbers of order 1
@@ -33,20 +38,113 @@ def test_plain_transforms_do_what_centred_ones_do(
     field = torch.randn(height, width, dtype=torch.complex128)
     transfer = torch.randn(*shape, dtype=torch.complex128)
     expected = (ft2 if inverted else ift2)(crop_center(ft2(field), shape) * transfer)
-    spectrum = crop_corners(torch.fft.fft2(field, norm="ortho"), shape)
-    product = spectrum * in_fft_order(transfer, (height, width), inverted)
-    found = (torch.fft.fft2 if inverted else torch.fft.ifft2)(product, norm="ortho")
+    product = crop_corners(torch.fft.fft2(field), shape) * in_fft_order(transfer, (height, width), inverted)
+    found = torch.fft.fft2(product) if inverted else torch.fft.ifft2(product, norm="forward")
     assert float((found - expected).abs().max()) < ROUNDING
 
 
+@pytest.mark.parametrize("squared", [True, False])
 @pytest.mark.parametrize("chunk", [1, 40, 100, 10**6])
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (5, 3), (2, 4, 3), (5, 1)])
-def test_chunks_are_only_a_way_to_work(shape: tuple[int, ...], chunk: int) -> None:
-    """One sample at a time, several outputs, several pictures, all at once."""
-    spectrum = torch.randn(*shape, 4, 5, dtype=torch.complex128)
-    transfer = torch.randn(7, shape[-1], 4, 5, dtype=torch.complex128)
-    found = masked_transform(spectrum, transfer, ft2, chunk)
-    assert float((found - ft2(mask_and_sum(spectrum, transfer))).abs().max()) < ROUNDING
+def test_chunks_are_only_a_way_to_work(shape: tuple[int, ...], chunk: int, squared: bool) -> None:
+    """One sample at a time, several outputs, several pictures, all at once; through a stop as well."""
+    field = torch.randn(*shape, 6, 5, dtype=torch.complex128)
+    kernel = Kernel(torch.randn(7, shape[-1], 4, 5, dtype=torch.complex128), None)
+    found = infer(field, kernel, True, squared, chunk)
+    product = mask_and_sum(crop_corners(torch.fft.fft2(field), (4, 5)), kernel.whole)
+    expected = torch.fft.fft2(product)
+    if squared:
+        expected = expected.abs().square()
+    assert relative_error(found, expected) < ROUNDING
+
+
+@pytest.mark.parametrize("planes", [(6, 5), (5, 6), (4, 4), (3, 5), (1, 1), (2, 3, 8, 8)])
+@pytest.mark.parametrize("precision", [torch.complex64, torch.complex128])
+@pytest.mark.parametrize("inverse", [True, False])
+def test_transforms_in_place_are_those_of_torch(
+    planes: tuple[int, ...], precision: torch.dtype, inverse: bool
+) -> None:
+    field = torch.randn(*planes, dtype=precision)
+    expected = torch.fft.ifft2(field, norm="forward") if inverse else torch.fft.fft2(field)
+    found = transform_(field, inverse)
+    assert found is field or not in_place(field)
+    assert relative_error(found, expected) < 4 * torch.finfo(precision).eps * math.log2(field.numel() + 2)
+
+
+@pytest.mark.parametrize("columns", [5, 6])
+def test_planes_that_are_not_contiguous_are_left_alone(columns: int) -> None:
+    field = torch.randn(6, columns, dtype=torch.complex128).mT
+    before = field.clone()
+    found = transform_(field, False)
+    assert torch.equal(field, before)
+    assert relative_error(found, torch.fft.fft2(before)) < ROUNDING
+
+
+@pytest.mark.parametrize("columns", [5, 6])
+def test_half_a_spectrum_gives_the_real_plane(columns: int) -> None:
+    plane = torch.randn(3, 4, columns, dtype=torch.float64)
+    half = torch.fft.rfft2(plane)
+    found = to_real(half.clone(), torch.empty_like(plane)) / (4 * columns)
+    assert relative_error(found, plane) < ROUNDING
+
+
+@pytest.mark.parametrize("inverted", [True, False])
+@pytest.mark.parametrize("stop", [None, (4, 5), (3, 4), (5, 3)])
+@pytest.mark.parametrize("side", [(8, 7), (7, 8)])
+def test_real_light_through_real_kernels_takes_the_short_way(
+    side: tuple[int, int], stop: tuple[int, int] | None, inverted: bool
+) -> None:
+    """The same intensity as for the same light as complex numbers, from half the spectrum."""
+    masks = KernelMask(torch.randn(3, 2, 3, 2, dtype=torch.float64), trainable=False)
+    system = FourF(Grid(side, 8 * um), 532 * nm, 100 * mm, masks, stop=stop, invert_output=inverted)
+    light = torch.randn(4, 2, *side, dtype=torch.float64)
+    with torch.no_grad():
+        assert system.kernel().half is not None
+        found, expected = system.intensity(light), system(light).abs().square()
+    assert found.dtype == torch.float64
+    assert relative_error(found, expected) < ROUNDING
+
+
+def test_complex_kernels_do_not_take_the_short_way() -> None:
+    masks = KernelMask(torch.randn(3, 2, 3, 2, dtype=torch.complex128), trainable=False)
+    system = FourF(Grid((7, 8), 8 * um), 532 * nm, 100 * mm, masks)
+    with torch.no_grad():
+        assert system.kernel().half is None
+        light = torch.randn(2, 7, 8, dtype=torch.float64)
+        assert relative_error(system.intensity(light), system(light).abs().square()) < ROUNDING
+
+
+def test_scratch_memory_is_taken_again_and_belongs_to_one_thread() -> None:
+    scratch, elsewhere = Scratch(), []
+    shape = (3, 4)
+    first = scratch.take("a", shape, torch.float32, torch.device("cpu"))
+    smaller = scratch.take("a", (5,), torch.float32, torch.device("cpu"))
+    assert smaller.data_ptr() == first.data_ptr()
+    assert scratch.take("b", shape, torch.float32, torch.device("cpu")).data_ptr() != first.data_ptr()
+    take = partial(scratch.take, "a", shape, torch.float32, torch.device("cpu"))
+    thread = threading.Thread(target=lambda: elsewhere.append(take()))
+    thread.start()
+    thread.join()
+    assert elsewhere[0].data_ptr() != first.data_ptr()
+
+
+def test_what_is_returned_is_not_scratch_memory() -> None:
+    """A second call may not change the first one's result."""
+    system, other = bench(), FIELD.flip(0)
+    with torch.no_grad():
+        for call in (system, system.intensity):
+            first = call(FIELD)
+            before = first.clone()
+            call(other)
+            assert torch.equal(first, before)
+
+
+def test_a_field_is_left_as_it_was() -> None:
+    system, field = bench(), FIELD.clone()
+    with torch.no_grad():
+        system(field)
+        system.intensity(field)
+    assert torch.equal(field, FIELD)
 
 
 @pytest.mark.parametrize("gradient", [True, False])
@@ -59,11 +157,8 @@ def test_intensity_is_the_square_of_the_field(gradient: bool) -> None:
     assert found.requires_grad == gradient
 
 
-def test_chunks_of_a_real_reading_keep_its_type() -> None:
-    spectrum, transfer = (torch.randn(*shape, 4, 5, dtype=torch.complex128) for shape in ((3, 2), (7, 2)))
-    found = masked_transform(spectrum, transfer, lambda product: product.abs(), chunk=20)
-    assert found.dtype == torch.float64
-    assert float((found - mask_and_sum(spectrum, transfer).abs()).abs().max()) < ROUNDING
+def relative_error(found: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max())
 
 
 def bench() -> FourF:
@@ -124,3 +219,46 @@ def test_a_copy_keeps_nothing_of_the_original() -> None:
         twin = copy.deepcopy(system)
         twin.masks.get_parameter("values").add_(1)
         assert not torch.equal(twin(FIELD), system(FIELD))
+
+
+@pytest.mark.parametrize("squared", [True, False])
+@pytest.mark.parametrize("real", [True, False])
+@pytest.mark.parametrize("chunk", [1, 40, 10**6])
+def test_the_way_back_is_that_of_plain_operations(
+    squared: bool, real: bool, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients of the field and of the kernel, through a stop, for pictures and outputs in pieces."""
+    monkeypatch.setattr("optics4f.passage.CHUNK", chunk)
+    field = torch.randn(2, 3, 2, 6, 5, dtype=torch.float64 if real else torch.complex128)
+    kernel = torch.randn(4, 2, 4, 3, dtype=torch.complex128)
+    found, expected = [], []
+    for gradients, way in (
+        (found, lambda f, k: passage(f, Kernel(k, None), True, squared)),
+        (expected, lambda f, k: plain_passage(f, k, True, squared)),
+    ):
+        inputs = [field.clone().requires_grad_(), kernel.clone().requires_grad_()]
+        output = way(*inputs)
+        weights = torch.randn(output.shape, dtype=output.dtype, generator=torch.Generator().manual_seed(2))
+        gradients += [output, *torch.autograd.grad(output, inputs, weights)]
+    for one, other in zip(found, expected, strict=True):
+        assert one.dtype == other.dtype
+        assert relative_error(one.detach(), other.detach()) < ROUNDING
+
+
+def test_second_derivatives() -> None:
+    """A Hessian times a vector, against central differences of the gradient."""
+    field = torch.randn(2, 3, 4, dtype=torch.complex128, requires_grad=True)
+    kernel = torch.randn(2, 2, 3, 4, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradgradcheck(
+        lambda f, k: passage(f, Kernel(k, None), False, True), (field, kernel), fast_mode=True
+    )
+
+
+def test_only_the_wanted_gradient_is_computed() -> None:
+    field = torch.randn(2, 3, 4, dtype=torch.complex128)
+    kernel = torch.randn(2, 2, 3, 4, dtype=torch.complex128)
+    for wanted in (field, kernel):
+        wanted.requires_grad_()
+        passage(field, Kernel(kernel, None), True, True).sum().backward()
+        wanted.requires_grad_(False)
+    assert field.grad is not None and kernel.grad is not None
