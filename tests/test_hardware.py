@@ -19,7 +19,7 @@ from optics4f.elements import (
     fringed,
 )
 from optics4f.elements.masks import check_fit
-from optics4f.elements.pixels import drawn_pixels, nearest_value, soft_value, straight_through
+from optics4f.elements.pixels import drawn_pixels, gumbel_value, nearest_value, soft_value, straight_through
 from optics4f.fourier import ft2
 from optics4f.functional import intensity
 from optics4f.grid import Grid
@@ -38,61 +38,12 @@ def row(values: Tensor) -> Tensor:
     return values.double().reshape(1, 1, 1, -1)
 
 
-def ramp(period: int) -> Tensor:
-    return 2 * math.pi * torch.arange(period, dtype=torch.float64) / period
-
-
-def half_on(period: int) -> Tensor:
-    return torch.where(torch.arange(period) < period // 2, 1.0, -1.0)
-
-
 def orders(bank: MaskBank) -> Tensor:
     """Amplitudes of the orders of one period, with the envelope of its square samples; order q at index q."""
     transmittance = bank.transmittance(bank.samples)[0, 0, 0].detach()
     period = len(transmittance)
     coefficients = torch.fft.fft(torch.fft.ifftshift(transmittance)) / period
     return coefficients * torch.sinc(torch.fft.fftfreq(period, 1 / period, dtype=torch.float64) / period)
-
-
-@pytest.mark.parametrize("period", [2, 4, 6, 8, 22, 64])
-def test_binary_phase_grating(period: int) -> None:
-    """4/pi^2 in each first order for every even period, once the pixels have their envelope."""
-    amplitudes = orders(BinaryMask(row(half_on(period)), "phase"))
-    assert float(amplitudes[1].abs() ** 2) == pytest.approx(4 / math.pi**2, abs=ROUNDING)
-    assert float(amplitudes[0].abs()) < ROUNDING
-
-
-@pytest.mark.parametrize("period", [2, 4, 12, 64])
-def test_amplitude_ronchi_grating(period: int) -> None:
-    """1/2 in the zero order and 1/(pi q) in the odd ones, exactly."""
-    amplitudes = orders(BinaryMask(row(half_on(period)))).abs()
-    for q in range(period // 2):
-        expected = 0.5 if q == 0 else (q % 2) / (math.pi * q)
-        assert float(amplitudes[q]) == pytest.approx(expected, abs=ROUNDING)
-
-
-@pytest.mark.parametrize("levels", [2, 4, 8, 16, 32])
-def test_blaze_in_levels(levels: int) -> None:
-    """sinc^2(1/L): one level a pixel, or several pixels a level."""
-    expected = (math.sin(math.pi / levels) / (math.pi / levels)) ** 2
-    for pixels in (1, 3):
-        phase = ramp(levels).repeat_interleave(pixels)
-        efficiency = orders(PhaseMask(row(phase), levels=levels)).abs().square()[1]
-        assert float(efficiency) == pytest.approx(expected, abs=1e-12)  # the stated closed form, to rounding
-
-
-@pytest.mark.parametrize("depth", [0.3, 2.0, 5.0])
-def test_sinusoidal_phase_grating(depth: float) -> None:
-    """J_q^2(m/2) for a phase of m/2 sin x, from the power series of J_q."""
-    period = 64  # aliased orders J_64(2.5) are below 1e-80
-    samples = PhaseMask(row(depth / 2 * torch.sin(ramp(period)))).transmittance((1, period))[0, 0, 0].detach()
-    efficiency = (torch.fft.fft(samples) / period).abs().square()
-    for q in range(8):
-        series = (
-            (-1) ** k * (depth / 4) ** (2 * k + q) / (math.factorial(k) * math.factorial(k + q))
-            for k in range(30)
-        )
-        assert float(efficiency[q]) == pytest.approx(sum(series) ** 2, abs=1e-10)  # measured below 1e-15
 
 
 def drawn_orders(bank: Pixelated, y: int, x: int) -> complex:
@@ -300,6 +251,88 @@ def test_gradient_of_the_soft_assignment() -> None:
     assert torch.autograd.gradcheck(lambda z: soft_value(z, device, 0.3), (wanted,))
 
 
+def test_soft_is_short_for_its_relaxation() -> None:
+    wanted, device = field(1, 2, 3, 4), reachable(5)
+    one = LookupMask(wanted, device, 0.3, soft=True).sampled().detach()
+    assert torch.equal(one, LookupMask(wanted, device, 0.3, relaxation="soft").sampled().detach())
+    assert torch.equal(one, soft_value(wanted, device, 0.3))
+
+
+def test_a_drawn_mask_is_the_nearest_in_evaluation() -> None:
+    wanted, device = field(2, 3, 9, 8), reachable(37)
+    mask = LookupMask(wanted, device, 0.3, relaxation="gumbel")
+    nearest = LookupMask(wanted, device)
+    assert not torch.equal(mask.sampled(), nearest.sampled())
+    assert torch.equal(mask.eval().sampled(), nearest.sampled())
+
+
+def test_draws_follow_the_softmax_of_the_distances() -> None:
+    """Chi-square of n draws at three wanted values, K - 1 degrees of freedom each, and its 5 sigma bound."""
+    device, temperature, n = reachable(6), 0.4, 20_000
+    wanted = torch.tensor([0.1 + 0.2j, -0.6 + 0.1j, 0.9 - 0.1j], dtype=torch.complex128)
+    mask = LookupMask(wanted.expand(1, n, 1, 3), device, temperature, relaxation="gumbel", seed=4)
+    drawn = mask.sampled().detach()[0, :, 0]
+    counts = (drawn[..., None] == device).double().sum(0)
+    assert bool((counts.sum(-1) == n).all())  # the device shows nothing but what it can
+    weights = torch.softmax(-(wanted[:, None] - device).abs().square() / temperature, -1)
+    chi_square = float(((counts - n * weights).square() / (n * weights)).sum())
+    freedom = 3 * 5
+    assert abs(chi_square - freedom) < 5 * math.sqrt(2 * freedom)
+
+
+def test_same_seed_same_draws() -> None:
+    wanted, device = field(1, 2, 9, 8), reachable(7)
+    one, other, third = (
+        LookupMask(wanted, device, 0.5, relaxation="gumbel", seed=seed) for seed in (3, 3, 4)
+    )
+    first, second = one.sampled(), one.sampled()
+    torch.manual_seed(11)  # the draws are the mask's own
+    assert torch.equal(other.sampled(), first) and torch.equal(other.sampled(), second)
+    assert not torch.equal(first, second) and not torch.equal(third.sampled(), first)
+    one.restart(3)
+    assert torch.equal(one.sampled(), first)
+
+
+def test_draws_and_gradient_are_those_of_gumbel_softmax() -> None:
+    """torch's own function, from the same noise."""
+    wanted, device, weights = field(5, 4).requires_grad_(), reachable(6), field(5, 4)
+    torch.manual_seed(3)
+    got = gumbel_value(wanted, device, 0.3, torch.default_generator)
+    torch.manual_seed(3)
+    logits = -(wanted[..., None] - device).abs().square() / 0.3
+    expected = (torch.nn.functional.gumbel_softmax(logits, hard=True) * device).sum(-1)
+    assert float((got - expected).detach().abs().max()) < ROUNDING
+    gradients = [torch.autograd.grad((v * weights).sum().real, wanted)[0] for v in (got, expected)]
+    assert float((gradients[0] - gradients[1]).abs().max()) < ROUNDING
+    assert float(gradients[0].abs().min()) > 0
+
+
+def test_a_system_with_drawn_masks_trains() -> None:
+    """The gradient of draws, through a system, brings the nearest values towards those that are wanted."""
+    device, light = reachable(5), field(1, 3, 3)
+    mask = LookupMask(torch.zeros(1, 1, 3, 3, dtype=torch.complex128), device, 0.5, relaxation="gumbel")
+    system, goal = (
+        FourF(Grid((3, 3), 8 * um), 532 * nm, 100 * mm, masks, combiner=1.0)
+        for masks in (mask, ComplexMask(device[torch.arange(9) % 3 + 1].reshape(1, 1, 3, 3)))
+    )
+
+    def error() -> Tensor:
+        return (system(light) - goal(light)).abs().square().sum()
+
+    def nearest() -> float:
+        system.eval()
+        return float(error().detach())
+
+    optimiser = torch.optim.Adam(system.parameters(), lr=0.1)
+    before = nearest()
+    system.train()
+    for _ in range(60):
+        optimiser.zero_grad()
+        error().backward()
+        optimiser.step()
+    assert nearest() < 0.1 * before
+
+
 def test_straight_through_keeps_the_hard_value_to_the_last_bit() -> None:
     hard, soft = torch.tensor([1e-30, 1.0]), torch.tensor([1e9, -3.0], requires_grad=True)
     assert torch.equal(straight_through(hard, soft).detach(), hard)
@@ -359,7 +392,7 @@ def test_a_system_follows_what_is_set_on_its_masks() -> None:
     system, light = FourF(Grid((9, 9), 8 * um), 532 * nm, 100 * mm, pixels), field(1, 9, 9)
     outputs = []
     with torch.no_grad():
-        for change in ({}, {"soft": True}, {"temperature": 0.1}):
+        for change in ({}, {"relaxation": "soft"}, {"temperature": 0.1}):
             vars(lookup).update(change)
             outputs.append(system(light))
         pixels.dead_amplitude = 0.5
@@ -388,6 +421,14 @@ FLAT = PhaseMask(torch.zeros(1, 1, 2, 2))
         (lambda: LookupMask(field(1, 1, 2, 2), torch.ones(2, 2)), r"shape \(K,\), got \(2, 2\)"),
         (lambda: LookupMask(field(1, 1, 2, 2), torch.ones(0)), r"shape \(K,\), got \(0,\)"),
         (lambda: LookupMask(field(1, 1, 2, 2), torch.ones(2), -1.0), "larger than 0, got -1"),
+        (
+            lambda: LookupMask(field(1, 1, 2, 2), torch.ones(2), relaxation="hard"),
+            "a relaxation of straight_through, soft, gumbel, got 'hard'",
+        ),
+        (
+            lambda: LookupMask(field(1, 1, 2, 2), torch.ones(2), soft=True, relaxation="gumbel"),
+            "got 'gumbel' with soft",
+        ),
         (lambda: fringed(torch.zeros(2, 2), (-1.0, 0.0)), "at least 0 samples"),
         (lambda: fringed(torch.zeros(2, 2), exponent=0.4), "exponent of at least 1/2"),
     ],

@@ -7,14 +7,15 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..fourier import crop_center, pad_center
 from .masks import MaskBank, SampledMask, check_bank, check_size
-from .pixels import drawn_pixels, nearest_value, soft_value, straight_through
+from .pixels import drawn_pixels, gumbel_value, nearest_value, soft_value, straight_through
 
 KINDS = {"amplitude": 0.0, "phase": -1.0}
 """Transmittance of a binary pixel that is off; one that is on has 1."""
+RELAXATIONS = ("straight_through", "soft", "gumbel")
 
 
 class BinaryMask(SampledMask):
@@ -79,19 +80,29 @@ class LookupMask(SampledMask):
 
     .. math:: t = r_k, \qquad k = \arg\min_k |z - r_k|
 
-    The gradient passes straight through to z, which is an approximation. With ``soft`` the light meets a mean
-    that favours near values, with its true gradient: :func:`~optics4f.elements.pixels.soft_value`.
+    A decision has no gradient; what stands in for it is the ``relaxation``:
+
+    - ``"straight_through"``: the gradient passes straight through to z, which is an approximation.
+    - ``"soft"``: the light meets a mean that favours near values, with its true gradient:
+      :func:`~optics4f.elements.pixels.soft_value`.
+    - ``"gumbel"``: in training the light meets values drawn anew with each pass, near ones more often
+      (:func:`gumbel_value`); in evaluation the nearest. Draws come from the mask's own generator: two masks
+      with one seed give the same draws one after the other. A system that keeps its kernel, as it does
+      without gradients, keeps the draw.
 
     Args:
         wanted: Complex z, shape (C_out, C_in, H, W).
         reachable: What the device can show, complex, shape (K,), with magnitude at most 1.
-        temperature: Of the soft assignment, in units of :math:`|t|^2`.
-        soft: Whether the light meets the soft assignment instead of the nearest value.
+        temperature: Of the soft assignment and of the draw, in units of :math:`|t|^2`.
+        soft: Short for the relaxation ``"soft"``.
         trainable: Whether real and imaginary parts of z are parameters.
         pitch: As in :class:`~optics4f.elements.ComplexMask`.
+        relaxation: One of ``RELAXATIONS``.
+        seed: Of the draws.
 
     Raises:
-        ValueError: If the list is empty or larger than 1 somewhere, or the temperature not larger than 0.
+        ValueError: If the list is empty or larger than 1 somewhere, the temperature not larger than 0, or the
+            relaxation another one, or ``"gumbel"`` and ``soft`` at once.
     """
 
     reachable_parts: Tensor
@@ -104,13 +115,22 @@ class LookupMask(SampledMask):
         soft: bool = False,
         trainable: bool = True,
         pitch: Any = None,
+        relaxation: str = "straight_through",
+        seed: int = 0,
     ) -> None:
         check_bank(wanted, "LookupMask")
         if not wanted.is_complex():
             wanted = torch.complex(wanted, torch.zeros_like(wanted))
         super().__init__(torch.view_as_real(wanted), trainable, pitch)
         self.register_buffer("reachable_parts", torch.view_as_real(_reachable(reachable).to(wanted)))
-        self.soft, self.temperature = soft, _temperature(temperature, "LookupMask")
+        self.temperature = _temperature(temperature, "LookupMask")
+        self.relaxation = _relaxation(relaxation, soft)
+        self.restart(seed)
+
+    def restart(self, seed: int) -> None:
+        """Let the draws start again from ``seed``."""
+        self.seed = int(seed)
+        self._generators: dict[str, Generator] = {}
 
     @property
     def reachable(self) -> Tensor:
@@ -120,9 +140,16 @@ class LookupMask(SampledMask):
     def sampled(self) -> Tensor:
         """The values shown."""
         wanted = torch.view_as_complex(self.values)
-        if self.soft:
+        if self.relaxation == "soft":
             return soft_value(wanted, self.reachable, self.temperature)
+        if self.relaxation == "gumbel" and self.training:
+            return gumbel_value(wanted, self.reachable, self.temperature, self._generator(wanted.device))
         return straight_through(nearest_value(wanted, self.reachable), wanted)
+
+    def _generator(self, device: torch.device) -> Generator:
+        if str(device) not in self._generators:
+            self._generators[str(device)] = Generator(device).manual_seed(self.seed)
+        return self._generators[str(device)]
 
 
 class Pixelated(MaskBank):
@@ -236,3 +263,10 @@ def _temperature(value: float, name: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name}: expected a temperature larger than 0, got {value!r}.")
     return float(value)
+
+
+def _relaxation(name: str, soft: bool) -> str:
+    if name not in RELAXATIONS or (soft and name == "gumbel"):
+        got = f"{name!r}{' with soft' if soft else ''}"
+        raise ValueError(f"LookupMask: expected a relaxation of {', '.join(RELAXATIONS)}, got {got}.")
+    return "soft" if soft else name

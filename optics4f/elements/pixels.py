@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..fourier import centred_index
 from ..functional import intensity
@@ -133,3 +133,30 @@ def _blur_matrix(n: int, decay: tuple[float, float], exponent: float) -> Tensor:
     kernel = kernel / kernel.sum()
     source = (torch.arange(n)[:, None] - offset.long()).clamp(0, n - 1)
     return torch.zeros(n, n, dtype=torch.float64).scatter_add_(1, source, kernel.expand(n, -1))
+
+
+def gumbel_value(values: Tensor, reachable: Tensor, temperature: float, generator: Generator) -> Tensor:
+    r"""A reachable value drawn for every sample, near ones more often (Gumbel-softmax, hard).
+
+    .. math:: t = r_k, \quad k = \arg\max_k (\ell_k + g_k), \qquad P(k) = \operatorname{softmax}_k \ell_k,
+        \quad \ell_k = -|z - r_k|^2/T
+
+    with independent Gumbel noise g. The gradient is that of :math:`\sum_k r_k
+    \operatorname{softmax}_k(\ell_k + g_k)`, which is an approximation. As T goes to 0 the draw tends to the
+    nearest value. Holds K numbers for every sample.
+
+    Args:
+        values: Complex z, any shape.
+        reachable: Complex, shape (K,).
+        temperature: T, in units of :math:`|t|^2`.
+        generator: Source of the noise, on the device of ``values``.
+
+    Returns:
+        Complex, the shape of ``values``.
+
+    Source: E. Jang, S. Gu, B. Poole, arXiv:1611.01144, with their temperature of the softmax at 1.
+    """
+    logits = -intensity(values[..., None] - reachable) / temperature
+    noise = -torch.empty_like(logits).exponential_(generator=generator).log()
+    weights = torch.softmax(logits + noise, -1)
+    return straight_through(reachable[weights.argmax(-1)], (weights * reachable).sum(-1))

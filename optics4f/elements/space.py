@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from ..grid import Grid
@@ -93,12 +94,15 @@ def thin_lens(
     wavelength: float | Tensor,
     focal_length: float | Tensor,
     diameter: float | None = None,
+    decentre: tuple[float, float] | Tensor = (0.0, 0.0),
 ) -> Tensor:
     r"""Pass a thin lens that is opaque outside of its diameter.
 
-    .. math:: U'(x, y) = U(x, y)\, e^{-i\pi (x^2 + y^2)/(\lambda f)}, \quad x^2 + y^2 \le D^2/4
+    .. math:: U'(x) = U(x)\, e^{-i\pi |x - d|^2/(\lambda f)}, \quad |x - d| \le D/2
 
-    Paraxial, without thickness or aberrations.
+    Paraxial, without thickness or aberrations. Off the axis by d it is, exactly, the lens on the axis with a
+    :class:`~optics4f.elements.Prism` of frequency :math:`d/(\lambda f)` and the constant phase
+    :math:`-\pi |d|^2/(\lambda f)`; its rim moves with it. The hard rim passes no gradient.
 
     Args:
         field: Complex amplitude, shape (..., H, W).
@@ -106,34 +110,45 @@ def thin_lens(
         wavelength: Wavelength [m].
         focal_length: Focal length [m].
         diameter: Diameter of the aperture [m]; the lens fills the plane if not given.
+        decentre: Centre of the lens d, (y, x) [m].
 
     Returns:
         Shape (..., H, W).
 
     Raises:
         ValueError: If neighbouring samples of the lens differ by more than pi inside the aperture,
-            D > lambda f / dx, or the field is on another grid.
+            D > lambda f / dx, or the field is on another grid. Without a diameter, D is what the plane
+            takes: its width and twice the decentre.
 
     Source: J. W. Goodman, Introduction to Fourier Optics, 3rd ed., section 5.1.
     """
     check_plane("thin_lens", field, grid)
-    check_thin_lens(grid, as_float(wavelength), as_float(focal_length), diameter)
+    check_thin_lens(grid, as_float(wavelength), as_float(focal_length), diameter, as_pair(decentre))
     area = as_scalar(wavelength, field) * as_scalar(focal_length, field)
-    radius2 = squares(grid.coordinates(), field)
+    y, x = (axis.to(field.device) for axis in grid.coordinates())
+    dy, dx = (as_scalar(part, field) for part in decentre)
+    radius2 = squares((y - dy, x - dx), field)
     lens = unit_wave(-math.pi / area * radius2)
     if diameter is not None:
         lens = lens * (radius2 <= (diameter / 2) ** 2 * SLACK)
     return field * lens.to(field.dtype)
 
 
-def check_thin_lens(grid: Grid, wavelength: float, focal_length: float, diameter: float | None) -> None:
+def check_thin_lens(
+    grid: Grid,
+    wavelength: float,
+    focal_length: float,
+    diameter: float | None,
+    decentre: tuple[float, float] = (0.0, 0.0),
+) -> None:
     """Refuse a lens whose phase the grid cannot hold.
 
     Raises:
         ValueError: As :func:`thin_lens`.
     """
-    for n, d in zip(grid.shape, grid.spacing, strict=True):
-        width = even_part(n) * d if diameter is None else min(diameter, even_part(n) * d)
+    for n, d, off in zip(grid.shape, grid.spacing, decentre, strict=True):
+        plane = even_part(n) * d + 2 * abs(off)  # as wide as a lens whose rim reaches the far edge
+        width = plane if diameter is None else min(diameter, plane)
         largest = wavelength * abs(focal_length) / d
         if width > largest * SLACK:
             raise ValueError(
@@ -143,38 +158,94 @@ def check_thin_lens(grid: Grid, wavelength: float, focal_length: float, diameter
             )
 
 
+def as_pair(value: tuple[float, float] | Tensor) -> tuple[float, float]:
+    """A pair (y, x) without its gradient."""
+    y, x = value.tolist() if isinstance(value, Tensor) else value
+    return float(y), float(x)
+
+
 class ThinLens(nn.Module):
-    """Module form of :func:`thin_lens`: a quadratic phase, opaque outside its diameter.
+    r"""Module form of :func:`thin_lens`: a quadratic phase, opaque outside its diameter.
+
+    The numerical aperture is the paraxial one, :math:`D/2f`, as the quadratic phase has it: at its rim the
+    light is bent to the frequency :math:`NA/\lambda`. The true :math:`\sin\arctan(D/2f)` is smaller by
+    :math:`NA^3/2`. An aberrated lens is this one and an :class:`~optics4f.elements.Aberration`; a tilt of the
+    light is a decentre or a :class:`~optics4f.elements.Prism`.
 
     Args:
         grid: The plane of the lens.
         wavelength: Wavelength [m].
         focal_length: Focal length [m].
         diameter: Diameter of the aperture [m]; the lens fills the plane if not given.
+        numerical_aperture: In (0, 1), instead of a diameter; the diameter stays while f is trained.
+        decentre: Its centre (y, x) [m].
+        trainable: Which of ``"focal_length"`` and ``"decentre"`` are parameters, in metres.
 
     Shape:
         (..., H, W) to (..., H, W), complex [sqrt(W)/m].
 
     Raises:
-        ValueError: If the phase of the lens aliases inside its aperture.
+        ValueError: If the phase of the lens aliases inside its aperture, at construction or when training
+            drove it there, if both diameter and numerical aperture are given, or for another name of what is
+            trained.
         TypeError: If a length has no unit.
 
     Source: J. W. Goodman, Introduction to Fourier Optics, 3rd ed., section 5.1.
     """
 
-    def __init__(self, grid: Grid, wavelength: Any, focal_length: Any, diameter: Any = None) -> None:
+    focal_length: float | Tensor
+    decentre: tuple[float, float] | Tensor
+
+    def __init__(
+        self,
+        grid: Grid,
+        wavelength: Any,
+        focal_length: Any,
+        diameter: Any = None,
+        numerical_aperture: float | None = None,
+        decentre: Any = ("0 m", "0 m"),
+        trainable: tuple[str, ...] = (),
+    ) -> None:
         super().__init__()
         self.grid = self.output_grid = grid
         self.wavelength = positive_si(wavelength, "m", "ThinLens wavelength")
-        self.focal_length = positive_si(focal_length, "m", "ThinLens focal_length")
-        self.diameter = None if diameter is None else positive_si(diameter, "m", "ThinLens diameter")
-        check_thin_lens(grid, self.wavelength, self.focal_length, self.diameter)
+        length = positive_si(focal_length, "m", "ThinLens focal_length")
+        self.diameter = _diameter(length, diameter, numerical_aperture)
+        centre = _decentre(decentre)
+        check_thin_lens(grid, self.wavelength, length, self.diameter, centre)
+        self.focal_length, self.decentre = length, centre
+        if not isinstance(trainable, (tuple, list)) or not set(trainable) <= {"focal_length", "decentre"}:
+            raise ValueError(f"ThinLens: expected focal_length or decentre to train, got {trainable!r}.")
+        for name in trainable:
+            number = torch.tensor(getattr(self, name), dtype=torch.float64)
+            delattr(self, name)
+            self.register_parameter(name, nn.Parameter(number))
 
     def forward(self, field: Tensor) -> Tensor:
         """The field behind the lens."""
-        return thin_lens(field, self.grid, self.wavelength, self.focal_length, self.diameter)
+        return thin_lens(field, self.grid, self.wavelength, self.focal_length, self.diameter, self.decentre)
 
     def extra_repr(self) -> str:
         """What print shows."""
         stop = "" if self.diameter is None else f", diameter {compact(self.diameter, 'm')}"
-        return f"f {compact(self.focal_length, 'm')}{stop}, {self.grid}"
+        off = as_pair(self.decentre)
+        centre = f", centre ({compact(off[0], 'm')}, {compact(off[1], 'm')})" if any(off) else ""
+        return f"f {compact(as_float(self.focal_length), 'm')}{stop}{centre}, {self.grid}"
+
+
+def _diameter(focal_length: float, diameter: Any, numerical_aperture: float | None) -> float | None:
+    if numerical_aperture is None:
+        return None if diameter is None else positive_si(diameter, "m", "ThinLens diameter")
+    if diameter is not None:
+        raise ValueError(
+            f"ThinLens: expected a diameter or a numerical_aperture, got {diameter} and {numerical_aperture}."
+        )
+    if not 0 < numerical_aperture < 1:
+        raise ValueError(f"ThinLens: expected a numerical_aperture in (0, 1), got {numerical_aperture!r}.")
+    return 2 * focal_length * numerical_aperture
+
+
+def _decentre(value: Any) -> tuple[float, float]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise TypeError(f"ThinLens: expected a decentre (y, x), got {value!r}.")
+    return si(value[0], "m", "ThinLens decentre"), si(value[1], "m", "ThinLens decentre")
