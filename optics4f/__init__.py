@@ -14,6 +14,9 @@ module                    what is in it
 ``cascade``               :class:`Cascade`, several in a row
 ``transfer``              rank, passivity and audit of T(nu)
 ``perturbation``          a bench with errors of alignment, wavelength and fabrication
+``coherence``             light of many wavelengths, or of an extended source
+``polarisation``          Jones calculus
+``multiplexing``          what each way to sum channels costs
 ``wave``                  a 4f system by real propagation, and how ideal the ideal one is
 ``design``                encodings of complex masks
 ``transduction``          stages, links, the latency budget
@@ -40,6 +43,13 @@ _HOME = {
     "Cascade": "cascade",
     "audit": "transfer",
     "perturbed": "perturbation",
+    "light_budget": "multiplexing",
+    "Spectrum": "light",
+    "ExtendedSource": "light",
+    "abbe_intensity": "coherence",
+    "incoherent_intensity": "coherence",
+    "intensity_over_wavelengths": "coherence",
+    "otf": "coherence",
     "LatencyBudget": "transduction",
     "MaskSet": "fabrication",
 }
@@ -55,23 +65,34 @@ _HOME |= dict.fromkeys(
         "ApodisedStop",
         "BinaryMask",
         "Camera",
+        "ChannelErrors",
         "CoherentSum",
         "ComplexMask",
+        "EvenIllumination",
         "FanOut",
         "FourierLens",
         "FreeSpace",
+        "GaussianIllumination",
         "HomodyneReadout",
         "IntensityDetector",
+        "JonesMask",
         "KernelMask",
+        "LinearPolariser",
         "LookupMask",
         "LowPassStop",
         "MaskBank",
+        "PerPolarisation",
+        "PhaseEncoding",
         "PhaseMask",
         "Pixelated",
         "Prism",
         "Sensor",
         "ThinLens",
+        "TileLayout",
+        "TiledMask",
+        "WavePlate",
         "sensor_preset",
+        "spectral_pool",
     ),
     "elements",
 )

@@ -1,6 +1,8 @@
 """One module per optical part: each a few parameters and one call of a function."""
 
 from .camera import Camera as Camera
+from .combiner import ChannelErrors as ChannelErrors
+from .combiner import ClippedMask as ClippedMask
 from .combiner import CoherentSum as CoherentSum
 from .combiner import FanOut as FanOut
 from .detector import HomodyneReadout as HomodyneReadout
@@ -15,6 +17,10 @@ from .masks import KernelMask as KernelMask
 from .masks import MaskBank as MaskBank
 from .masks import PhaseMask as PhaseMask
 from .pixels import fringed as fringed
+from .polarisation import JonesMask as JonesMask
+from .polarisation import LinearPolariser as LinearPolariser
+from .polarisation import PerPolarisation as PerPolarisation
+from .polarisation import WavePlate as WavePlate
 from .prism import Prism as Prism
 from .pupil import Aberration as Aberration
 from .pupil import Aperture as Aperture
@@ -28,8 +34,18 @@ from .sensor import Sensor as Sensor
 from .sensor import load_sensors as load_sensors
 from .sensor import sensor_preset as sensor_preset
 from .sources import AmplitudeEncoding as AmplitudeEncoding
+from .sources import EvenIllumination as EvenIllumination
+from .sources import GaussianIllumination as GaussianIllumination
+from .sources import PhaseEncoding as PhaseEncoding
 from .space import FreeSpace as FreeSpace
 from .space import ThinLens as ThinLens
 from .stops import LowPassStop as LowPassStop
+from .stops import spectral_pool as spectral_pool
+from .tiling import TiledMask as TiledMask
+from .tiling import TileLayout as TileLayout
+from .tiling import read_tiles as read_tiles
+from .tiling import stray_fraction as stray_fraction
+from .tiling import tile_inputs as tile_inputs
+from .tiling import tiled_kernels as tiled_kernels
 from .window import GuardBand as GuardBand
 from .window import Window as Window
