@@ -11,7 +11,6 @@ from optics4f.design import (
     double_phase,
     double_phase_efficiency,
     double_phase_origin,
-    unwanted_light_offset,
 )
 
 ROUNDING = 1e-13  # float64, sums of up to some hundred terms of order 1
@@ -70,16 +69,6 @@ def test_output_field_about_the_super_pixel_centre(shape: tuple[int, int]) -> No
     # The sign of the sine term: the checkerboard, (e^{ia} - e^{-ia})^2 = -4 sin sin.
     expected = 4 * (cosines * transform(wanted, *coarse) - sines * transform(rest, *coarse))
     np.testing.assert_allclose(output, expected, atol=4 * height * width * ROUNDING)
-
-
-def test_unwanted_light_lands_half_a_period_off_axis() -> None:
-    # A = 0 everywhere: all light is unwanted, and the checkerboard has one order, at 1 / (2 p) in y and x.
-    device = np.exp(1j * double_phase(np.zeros((4, 4))))
-    power = np.abs(np.fft.fft2(device)) ** 2
-    assert np.unravel_index(power.argmax(), power.shape) == (4, 4)  # index n / 2 of n = 8: 1 / (2 p)
-    assert power.max() / power.sum() == pytest.approx(1, abs=ROUNDING)
-    # Half of lambda f / p: 0.5 * 532e-9 * 0.1 / (4e-6, 8e-6).
-    assert unwanted_light_offset(532e-9, 0.1, (4e-6, 8e-6)) == pytest.approx((6.65e-3, 3.325e-3))
 
 
 @pytest.mark.parametrize("value", [1.01, float("nan")])

@@ -14,7 +14,6 @@ from optics4f.fourier import invert, pad_center
 from optics4f.functional import intensity, largest_singular_value, power
 from optics4f.grid import Grid
 from optics4f.perturbation import perturbed
-from optics4f.propagation import fresnel
 from optics4f.system import FourF
 from optics4f.units import deg, m, mm, nm, rad, um
 
@@ -117,19 +116,6 @@ def test_a_stop_is_shifted_with_the_masks() -> None:
     assert relative_error(perturbed(bench, mask_shift=(2 * step, -1 * step))(field), expected) < CLOSED
 
 
-def test_a_shift_is_a_ramp_on_the_kernel() -> None:
-    """h exp(2 pi i delta x / (lambda f)); at the edge of 7 of 224 samples, a whole pitch makes 0.098 rad."""
-    shape, kernel = (32, 30), torch.randn(7, 5, dtype=torch.float64)
-    dy, dx = 17e-6, -41e-6
-    y, x = (8e-6 * (torch.arange(n, dtype=torch.float64) - n // 2) for n in kernel.shape)
-    ramp = torch.exp(2j * math.pi * (dy * y[:, None] + dx * x) / LAMBDA_F)
-    moved = perturbed(kernel_bench(kernel[None, None], shape), mask_shift=(dy * m, dx * m))
-    assert relative_error(moved(framed(shape)), convolved(kernel * ramp, shape)) < CLOSED
-    pitch = Grid((224, 224), 8 * um).behind_lens(532e-9, 0.1).spacing[0]
-    edge = 2 * math.pi * pitch * (7 * 8e-6 / 2) / LAMBDA_F
-    assert edge == pytest.approx(math.pi * 7 / 224, rel=ROUNDING) == pytest.approx(0.098, abs=5e-4)
-
-
 def test_an_intensity_hardly_sees_a_shift_of_small_kernels() -> None:
     """7 samples, 30 um on 224 samples of 8 um: about 10 % of the field, about 1 % of the intensity."""
     shape = (224, 224)
@@ -149,33 +135,6 @@ def test_an_intensity_hardly_sees_a_shift_of_small_kernels() -> None:
 
 
 # ---- axial shift
-
-
-def test_an_axial_shift_is_its_sum() -> None:
-    """h(x - x0) exp[i pi dz (x^2 - x0^2) / (lambda f^2)], tap by tap on a plane in coordinates x."""
-    shape, kernel = (20, 19), torch.randn(3, 5, dtype=torch.float64)
-    bench = kernel_bench(kernel[None, None], shape, second_focal_length=50 * mm, invert_output=False)
-    dz, field = 7e-3, framed(shape)
-    y, x = bench.grid.coordinates()
-    wave = torch.exp(1j * math.pi * dz * (y[:, None] ** 2 + x**2) / (LAMBDA_F * 0.1))
-    expected = torch.zeros_like(field)
-    for j in range(3):
-        for i in range(5):  # h(x - x0) U(x0), with x - x0 the place of the tap
-            expected += kernel[j, i] * (field * wave.conj()).roll((j - 1, i - 2), (-2, -1))
-    expected = expected * wave * bench.amplitude_factor
-    assert relative_error(perturbed(bench, axial_shift=7 * mm)(field), expected) < CLOSED
-
-
-@pytest.mark.parametrize("shape", [(16, 16), (15, 18)])
-@pytest.mark.parametrize("dz", [0.08, -0.03])
-def test_an_axial_shift_is_free_space_before_and_behind(shape: tuple[int, int], dz: float) -> None:
-    """The light goes on by dz to the masks and comes back by dz: with the sign, and for all light."""
-    bench = phase_bench(shape, second_focal_length=70 * mm)
-    field, plane = randn(1, *shape), bench.fourier_grid
-    at_masks = fresnel(bench.first_lens(field), plane, 532e-9, dz)
-    behind = fresnel(at_masks * bench.transfer()[:, 0], plane, 532e-9, -dz)
-    expected = bench.second_lens(behind)
-    assert relative_error(perturbed(bench, axial_shift=dz * m)(field), expected) < CLOSED
 
 
 def test_how_much_an_axial_shift_costs() -> None:
@@ -263,23 +222,6 @@ def test_errors_of_scale_cancel() -> None:
     assert relative_error(same(field), bench(field)) < CLOSED
 
 
-@pytest.mark.parametrize("wavelength", [480e-9, 600e-9])
-def test_a_kernel_grows_with_the_wavelength(wavelength: float) -> None:
-    """(lambda0 / lambda')^2 h(x lambda0 / lambda') of a Gaussian of 2.5 samples."""
-    x = torch.arange(51, dtype=torch.float64) - 25
-
-    def gaussian(width: float) -> Tensor:
-        line = torch.exp(-((x / width) ** 2) / 2) / width
-        return torch.outer(line, line)
-
-    shape, ratio = (64, 64), wavelength / 532e-9
-    got = perturbed(kernel_bench(gaussian(2.5)[None, None], shape), wavelength=wavelength * m)
-    light = framed(shape, 30)
-    expected = kernel_bench(gaussian(2.5 * ratio)[None, None], shape)(light)
-    # 25 samples are 8.9 widths: 1e-17. Light near the edge of the plane meets 1e-7 of the next replica.
-    assert relative_error(got(light), expected) < 1e-6
-
-
 @pytest.mark.parametrize("error", [{"mask_rotation": 20 * deg}, {"mask_scale": 1.3}])
 def test_samples_of_a_kernel_are_interpolated_to_its_transform(error: dict[str, Any]) -> None:
     """A sampled mask and the kernel it was sampled from agree between the samples, inside of the plane."""
@@ -323,16 +265,6 @@ def first_order(system: nn.Module, shape: tuple[int, int]) -> float:
     image = intensity(system(point)).detach()[0, 0]
     near = image[torch.arange(shape[1] // 2 - 1, shape[1] // 2 + 2)]
     return float(max(near[0], near[2]) / image.sum())
-
-
-@pytest.mark.parametrize("error", [0.02, 0.05, 0.10, -0.3])
-@pytest.mark.parametrize("turns", [0, -2])
-def test_etch_error_of_a_blaze(error: float, turns: int) -> None:
-    """sinc^2(eps), however many turns the trained phase is away."""
-    shape = (1, 1024)
-    got = first_order(perturbed(blaze(shape, None, turns), phase_scale=1 + error), shape)
-    # A sum of P samples is the integral to (pi eps / P)^2 / 3 of itself: 3e-7 at P = 1024 and eps = 0.3.
-    assert got == pytest.approx(math.sin(math.pi * error) ** 2 / (math.pi * error) ** 2, rel=1e-6)
 
 
 @pytest.mark.parametrize("levels", [2, 4, 16])

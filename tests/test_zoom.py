@@ -37,11 +37,6 @@ def part_of_the_plane(grid: Grid, shape: tuple[int, int], parts: tuple[float, fl
     return Grid.from_si(shape, (dy, dx))
 
 
-def gaussian(grid: Grid, waist: float) -> Tensor:
-    y, x = grid.coordinates()
-    return torch.exp(-(y[:, None] ** 2 + x**2) / waist**2).to(torch.complex128)
-
-
 @few
 @given(SHAPES, SHAPES, PARTS)
 def test_transform_is_the_explicit_integral(
@@ -108,26 +103,6 @@ def test_adjoint_is_the_inverse_where_the_whole_width_is_covered(shape: tuple[in
     assert relative_error(zoom_adjoint(there, grid, WAVELENGTH, FOCAL_LENGTH, plane), field) < ROUNDING
 
 
-@pytest.mark.parametrize("wavelength", [442e-9, 532e-9, 633e-9])
-def test_on_a_fixed_pitch_the_spectrum_grows_with_the_wavelength(wavelength: float) -> None:
-    """One mask of 301 x 280 pixels, three colours: a Gaussian of waist w becomes lambda f / (pi w)."""
-    grid, mask, waist = Grid((81, 90), (8 * um, 7 * um)), Grid((301, 280), (9 * um, 11 * um)), 50e-6
-    image = wavelength * FOCAL_LENGTH / (math.pi * waist)
-    got = zoom_transform(gaussian(grid, waist), grid, wavelength, FOCAL_LENGTH, mask)
-    # The picture ends at 6.3 waists: exp(-6.3^2) = 6e-18 is below rounding.
-    assert relative_error(got, waist / image * gaussian(mask, image)) < ROUNDING
-
-
-def test_another_wavelength_is_another_pitch() -> None:
-    """U_l'(u) = (l / l') U_l(u l / l') for any picture: the same light on pixels scaled by l' / l."""
-    grid, mask, ratio = Grid((40, 31), 8 * um), Grid((33, 300), 7 * um), 633 / 532
-    field = random_field(40, 31)
-    scaled = Grid.from_si(mask.shape, (mask.spacing[0] * ratio, mask.spacing[1] * ratio))
-    green = zoom_transform(field, grid, 532e-9, FOCAL_LENGTH, mask)
-    red = zoom_transform(field, grid, 633e-9, FOCAL_LENGTH, scaled)
-    assert relative_error(red * ratio, green) < ROUNDING
-
-
 def test_single_precision() -> None:
     grid, plane = Grid((300, 40), 8 * um), Grid((290, 50), 10 * um)
     field = random_field(300, 40)
@@ -166,5 +141,5 @@ def test_replicas_are_refused() -> None:
         zoom_transform(field, grid, WAVELENGTH, FOCAL_LENGTH, Grid((67, 10), 100 * um))
     with pytest.raises(ValueError, match=r"at most lambda f / dx = 6\.65 mm, got 6\.7 mm"):
         zoom_adjoint(random_field(10, 67), grid, WAVELENGTH, FOCAL_LENGTH, Grid((10, 67), 100 * um))
-    with pytest.raises(ValueError, match=r"zoom_adjoint: expected a complex field \(\.\.\., 10, 66\)"):
+    with pytest.raises(ValueError, match=r"zoom_adjoint: expected a field \(\.\.\., \(10, 66\)\)"):
         zoom_adjoint(field, grid, WAVELENGTH, FOCAL_LENGTH, Grid((10, 66), 100 * um))
