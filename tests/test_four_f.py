@@ -239,7 +239,7 @@ def test_a_system_is_its_parts_in_a_row(
         ),
         (
             lambda: system((10, 9), stop=(0, 9)),
-            r"expected a shape \(H, W\) of positive integers, got \(0, 9\)",
+            r"LowPassStop: expected at least one sample in each direction, got \(0, 9\)",
         ),
         (
             lambda: system((4, 5), ComplexMask(torch.ones(1, 1, 6, 5)))(randn(1, 4, 5)),
