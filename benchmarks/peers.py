@@ -69,7 +69,7 @@ def ideal_calls(n: int) -> Calls:
     bank = ComplexMask(values[None, None])
     bench = FourF(Grid((n, n), SPACING * m), WAVELENGTH * m, FOCAL_LENGTH * m, bank)
     calls: Calls = {
-        "optics4f": lambda: bench.intensity(picture.to(values.dtype)),
+        "optics4f": lambda: bench.intensity(picture),
         "plain torch": lambda: (
             torch.fft.ifft2(torch.fft.fft2(picture[0].to(values.dtype)) * values).abs().square()
         ),

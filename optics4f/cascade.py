@@ -96,7 +96,7 @@ class Cascade(nn.Module):
             for stage in self.stages:
                 field = stage(field)
             return field
-        return passage(field, self._kept.get(self, self._kernel), self._inverted())
+        return passage(field, self._kept.get(self, self._kernel))
 
     def _inverted(self) -> bool:
         return sum(stage.invert_output for stage in self.systems) % 2 == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -23,11 +24,11 @@ class Kept(Generic[Value]):
         self._state: Any = None
         self._value: Value | None = None
 
-    def get(self, module: nn.Module, make: Callable[[], Value]) -> Value:
-        """The value, made if need be."""
+    def get(self, module: nn.Module, make: Callable[[], Value], *key: Any) -> Value:
+        """The value, made if need be; for another key, such as a precision, it is made anew."""
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in module.parameters()):
             return make()
-        state = _state(module)
+        state = [*key, *_state(module)]
         if self._value is None or state != self._state:
             with torch.inference_mode(False), torch.no_grad():  # it may be used elsewhere later
                 self._state, self._value = state, make()
@@ -59,7 +60,7 @@ def _state(module: nn.Module) -> list[Any]:
             value = own[name]
             if isinstance(value, Tensor):
                 state.append(_identity(value))
-            elif isinstance(value, (str, int, float, complex, tuple)):
+            elif isinstance(value, (str, int, float, complex, tuple)) or is_dataclass(value):
                 state.append(value)
         parts += own["_modules"].values()
     return state

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from .fourier import crop_corners, in_fft_order, pad_corners
 from .functional import intensity, mask_and_sum
-from .mkl import in_place, to_real, transform_
+from .mkl import half_planes, in_place, to_half, to_real, transform, transform_
 
 CHUNK = 2**19  # samples of output that are worked on at a time: 4 MB of complex64
 CHUNK_ON_DEVICE = 2**26  # the same away from the CPU, where launching work is what costs
@@ -46,32 +46,41 @@ class Scratch(threading.local):
 _scratch = Scratch()
 
 
-class Kernel(NamedTuple):
-    """What stands between two plain FFTs: T(nu) in their order, and the part of it that real light needs.
+class Kernel:
+    """What stands between two plain FFTs: T(nu) in their order, with all factors.
 
-    ``half`` is given if T is Hermitian, so that a real field stays real: the columns 0 to W // 2, conjugated
-    where the second transform is a forward one.
+    Args:
+        whole: Shape (C_out, C_in, H', W').
+        inverted: Whether the second transform is a forward one.
     """
 
-    whole: Tensor
-    half: Tensor | None
+    def __init__(self, whole: Tensor, inverted: bool) -> None:
+        self.whole, self.inverted = whole, inverted
+        self._halves: tuple[Tensor, ...] | None = None
+
+    def halves(self) -> tuple[Tensor, ...]:
+        r"""The Hermitian parts of T, of which real light makes real and imaginary part of the output.
+
+        :math:`T = T_a + i T_b` with :math:`T_{a,b}(-\nu) = T_{a,b}^*(\nu)`; columns 0 to W // 2 of each,
+        conjugated if inverted. The second is left out if it is rounding alone, as for real kernels.
+        """
+        if self._halves is None:
+            mirrored = self.whole.flip((-2, -1)).roll((1, 1), (-2, -1)).conj()
+            columns = self.whole.shape[-1] // 2 + 1
+            parts = (self.whole + mirrored) / 2, (self.whole - mirrored) / 2j
+            small = 16 * torch.finfo(self.whole.dtype).eps * self.whole.abs().max()
+            kept = parts if parts[1].abs().max() > small else parts[:1]
+            halves = (part[..., :columns] for part in kept)
+            self._halves = tuple((h.conj_physical() if self.inverted else h).contiguous() for h in halves)
+        return self._halves
 
 
 def kernel_of(transfer: Tensor, plane: tuple[int, int], inverted: bool, factor: float = 1.0) -> Kernel:
     """What :func:`passage` takes, from T(nu) and the arguments of :func:`~optics4f.fourier.in_fft_order`."""
-    whole = in_fft_order(transfer, plane, inverted, factor)
-    # The symmetry only helps where no gradient is wanted, and costs a look at all of it.
-    if torch.is_grad_enabled() or whole.device.type == "meta":
-        return Kernel(whole, None)
-    mirrored = whole.flip((-2, -1)).roll((1, 1), (-2, -1)).conj()
-    # A real kernel's response is Hermitian to some rounding errors, anything else is far from it.
-    if (whole - mirrored).abs().max() > 32 * torch.finfo(whole.dtype).eps * whole.abs().max():
-        return Kernel(whole, None)
-    half = whole[..., : whole.shape[-1] // 2 + 1]
-    return Kernel(whole, (half.conj_physical() if inverted else half).contiguous())
+    return Kernel(in_fft_order(transfer, plane, inverted, factor), inverted)
 
 
-def passage(field: Tensor, kernel: Kernel, inverted: bool, squared: bool = False) -> Tensor:
+def passage(field: Tensor, kernel: Kernel, squared: bool = False) -> Tensor:
     """Lens, masks, sum and lens: two plain FFTs with a kernel between them that makes them centred ones.
 
     A second forward transform inverts the picture; reading it turned round makes it an inverse transform.
@@ -79,37 +88,48 @@ def passage(field: Tensor, kernel: Kernel, inverted: bool, squared: bool = False
     Args:
         field: Real or complex, shape (..., C_in, H, W).
         kernel: From :func:`kernel_of`, for masks of shape (C_out, C_in, H', W').
-        inverted: Whether the second transform is a forward one.
         squared: Return the intensity in place of the field.
 
     Returns:
         Shape (..., C_out, H', W').
     """
     if torch.is_grad_enabled() and (field.requires_grad or kernel.whole.requires_grad):
-        output: Tensor = _Passage.apply(field, kernel.whole, inverted, squared)
+        output: Tensor = _Passage.apply(field, kernel.whole, kernel.inverted, squared)
         return output
-    return infer(field, kernel, inverted, squared)
+    return infer(field, kernel, squared)
 
 
 def infer(
-    field: Tensor, kernel: Kernel, inverted: bool, squared: bool = False, chunk: int | None = None
+    field: Tensor, kernel: Kernel, squared: bool = False, chunk: int | None = None, short: bool = True
 ) -> Tensor:
-    """:func:`passage` without gradients, ``chunk`` samples of output at a time."""
+    """:func:`passage` without gradients, ``chunk`` samples of output at a time.
+
+    With ``short``, real light takes the way through :meth:`Kernel.halves`, which are worth making if the
+    kernel is used again.
+    """
     outputs, inputs, *plane = kernel.whole.shape
     shape = (plane[0], plane[1])
-    if squared and kernel.half is not None and not field.is_complex():
-        spectrum, masks, work = _half_spectrum(field, shape, inverted), kernel.half, _real_piece
+    work: Callable[..., None]
+    alone = outputs * inputs == 1
+    real = short and squared and not field.is_complex() and _symmetric(field, shape)
+    # For a bank, two real transforms are no faster than a complex one.
+    if real and (alone or len(kernel.halves()) == 1):
+        spectrum, masks, work = _half_spectrum(field, shape, kernel.inverted), kernel.halves(), _real_piece
     else:
-        spectrum, masks = crop_corners(_spectrum(field), shape), kernel.whole
-        alone = outputs * inputs == 1
-        work = partial(_complex_piece, inverted=inverted, squared=squared, alone=alone)
-    pictures = spectrum.reshape(-1, inputs, *masks.shape[-2:])
-    masks = masks.to(pictures.dtype)
+        spectrum, masks = crop_corners(_spectrum(field), shape), (kernel.whole,)
+        work = partial(_complex_piece, inverted=kernel.inverted, squared=squared, alone=alone)
+    pictures = spectrum.reshape(-1, inputs, *spectrum.shape[-2:])
+    masks = tuple(part.to(pictures.dtype) for part in masks)
     dtype = pictures.real.dtype if squared else pictures.dtype
     result = pictures.new_empty((len(pictures), outputs, *plane), dtype=dtype)
     for some, few in _pieces(result, chunk):
-        work(pictures[some], masks[few], result[some, few])
+        work(pictures[some], result[some, few], *(part[few] for part in masks))
     return result.reshape(*field.shape[:-3], outputs, *plane)
+
+
+def _symmetric(field: Tensor, shape: tuple[int, int]) -> bool:
+    """Whether every frequency inside the stop has its partner there: no even stop smaller than the plane."""
+    return all(m % 2 or m == n for m, n in zip(shape, field.shape[-2:], strict=True))
 
 
 def _pieces(result: Tensor, chunk: int | None) -> Iterator[tuple[slice, slice]]:
@@ -125,25 +145,33 @@ def _pieces(result: Tensor, chunk: int | None) -> Iterator[tuple[slice, slice]]:
 
 def _spectrum(field: Tensor) -> Tensor:
     dtype = field.dtype if field.is_complex() else field.dtype.to_complex()
-    copy = _scratch.take("spectrum", tuple(field.shape), dtype, field.device)
-    return transform_(copy.copy_(field), inverse=False)
+    spectrum = _scratch.take("spectrum", tuple(field.shape), dtype, field.device)
+    if in_place(field):
+        return transform(field, inverse=False, out=spectrum)
+    return transform_(spectrum.copy_(field), inverse=False)
 
 
 def _half_spectrum(field: Tensor, shape: tuple[int, int], conjugate: bool) -> Tensor:
-    rows = torch.fft.rfft2(field)[..., : shape[1] // 2 + 1]
-    half = crop_corners(rows, (shape[0], rows.shape[-1]))
-    return half.conj_physical() if conjugate else half
+    take = partial(_scratch.take, "spectrum", dtype=field.dtype.to_complex(), device=field.device)
+    half = to_half(field, half_planes(tuple(field.shape), take))[..., : shape[1] // 2 + 1]
+    half = crop_corners(half, (shape[0], half.shape[-1]))
+    return half.conj_physical_() if conjugate else half
 
 
-def _real_piece(pictures: Tensor, masks: Tensor, piece: Tensor) -> None:
-    shape = (len(pictures), len(masks), *masks.shape[-2:])
-    total = _scratch.take("sum", shape, pictures.dtype, pictures.device)
-    light = to_real(_sum_into(total, pictures, masks), piece)
+def _real_piece(pictures: Tensor, piece: Tensor, even: Tensor, odd: Tensor | None = None) -> None:
+    """The real part of the field, squared, and the imaginary part, if there is one."""
+    take = partial(_scratch.take, "sum", dtype=pictures.dtype, device=pictures.device)
+    total = half_planes((*piece.shape,), take)
+    light = to_real(_sum_into(total, pictures, even), piece)
     torch.mul(light, light, out=light)
+    if odd is not None:
+        imaginary = _scratch.take("imaginary", tuple(piece.shape), piece.dtype, piece.device)
+        to_real(_sum_into(total, pictures, odd), imaginary)
+        piece.addcmul_(imaginary, imaginary)
 
 
 def _complex_piece(
-    pictures: Tensor, masks: Tensor, piece: Tensor, inverted: bool, squared: bool, alone: bool
+    pictures: Tensor, piece: Tensor, masks: Tensor, inverted: bool, squared: bool, alone: bool
 ) -> None:
     # A single mask may multiply the spectrum itself, which nothing else will need.
     shape = (len(pictures), len(masks), *masks.shape[-2:])
@@ -184,7 +212,7 @@ class _Passage(torch.autograd.Function):
     def forward(ctx: Any, field: Tensor, kernel: Tensor, inverted: bool, squared: bool) -> Tensor:
         ctx.save_for_backward(field, kernel)
         ctx.inverted, ctx.squared = inverted, squared
-        return infer(field, Kernel(kernel, None), inverted, squared)
+        return infer(field, Kernel(kernel, inverted), squared, short=False)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:

@@ -86,7 +86,7 @@ class Perturbed(nn.Module):
             result: Tensor = bench(field)  # it keeps its kernel
             return result
         kernel = kernel_of(self.transfer(), bench.grid.shape, bench.invert_output, bench.amplitude_factor)
-        return passage(field, kernel, bench.invert_output)
+        return passage(field, kernel)
 
     def _wave(self, grid: Grid, like: Tensor, magnification: float) -> Tensor:
         """What the output is multiplied by, and the input by its conjugate; shape (H, W)."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .fourier import ft2, ift2
 from .grid import Grid, check_field
+from .mkl import transform, transform_
 from .units import compact
 
 SLACK = 1 + 1e-9  # equality holds up to the rounding of a grid's spacing
@@ -57,10 +58,7 @@ def angular_spectrum(
     """
     check_plane("angular_spectrum", field, grid)
     check_distance("angular_spectrum", grid, wavelength, distance, cutoff)
-    transfer = _angular_spectrum_transfer(grid, as_scalar(wavelength, field), as_scalar(distance, field))
-    if band_limited:
-        transfer = transfer * _sampled(grid, wavelength, distance, field, paraxial=False)
-    return ift2(ft2(field) * transfer.to(field.dtype))
+    return filtered(field, angular_spectrum_transfer(grid, wavelength, distance, field, band_limited))
 
 
 def angular_spectrum_range(grid: Grid, wavelength: float | Tensor, cutoff: float | None = None) -> float:
@@ -113,11 +111,7 @@ def fresnel(
     """
     check_plane("fresnel", field, grid)
     check_distance("fresnel", grid, wavelength, distance, cutoff)
-    area = as_scalar(wavelength, field) * as_scalar(distance, field)
-    transfer = unit_wave(-math.pi * area * squares(grid.frequencies(), field)) * _sampled(
-        grid, wavelength, distance, field, paraxial=True
-    )
-    return ift2(ft2(field) * transfer.to(field.dtype))
+    return filtered(field, fresnel_transfer(grid, wavelength, distance, field))
 
 
 def fresnel_range(grid: Grid, wavelength: float | Tensor, cutoff: float | None = None) -> float:
@@ -222,7 +216,50 @@ def check_distance(
         )
 
 
-def _angular_spectrum_transfer(grid: Grid, wavelength: Tensor, distance: Tensor) -> Tensor:
+def filtered(field: Tensor, transfer: Tensor) -> Tensor:
+    """A field whose spectrum is multiplied: two plain FFTs, since centring both planes changes nothing.
+
+    Args:
+        field: Complex, shape (..., H, W).
+        transfer: Complex, in the precision of the field, in FFT order and divided by HW, shape (H, W).
+    """
+    if torch.is_grad_enabled() and (field.requires_grad or transfer.requires_grad):
+        output: Tensor = torch.fft.ifft2(torch.fft.fft2(field) * transfer, norm="forward")
+        return output
+    return transform_(transform(field, inverse=False).mul_(transfer), inverse=True)
+
+
+def angular_spectrum_transfer(
+    grid: Grid,
+    wavelength: float | Tensor,
+    distance: float | Tensor,
+    like: Tensor,
+    band_limited: bool = True,
+) -> Tensor:
+    """What :func:`angular_spectrum` gives to :func:`filtered`, in the precision of ``like``."""
+    transfer = _spectrum_of_space(grid, as_scalar(wavelength, like), as_scalar(distance, like))
+    if band_limited:
+        transfer = transfer * _sampled(grid, wavelength, distance, like, paraxial=False)
+    return _for_filter(transfer, like)
+
+
+def fresnel_transfer(
+    grid: Grid, wavelength: float | Tensor, distance: float | Tensor, like: Tensor
+) -> Tensor:
+    """What :func:`fresnel` gives to :func:`filtered`, in the precision of ``like``."""
+    area = as_scalar(wavelength, like) * as_scalar(distance, like)
+    # The square separates: one row and one column of waves, of which each sample is a product.
+    y, x = (unit_wave(-math.pi * area * f.to(like.device) ** 2) for f in grid.frequencies())
+    inside = _sampled(grid, wavelength, distance, like, paraxial=True)
+    return _for_filter(torch.outer(y, x) * inside, like)
+
+
+def _for_filter(transfer: Tensor, like: Tensor) -> Tensor:
+    shifted: Tensor = torch.fft.ifftshift(transfer / transfer.numel())
+    return shifted.to(like.dtype)
+
+
+def _spectrum_of_space(grid: Grid, wavelength: Tensor, distance: Tensor) -> Tensor:
     wavenumber = 2 * math.pi / wavelength
     s2 = wavelength**2 * squares(grid.frequencies(), wavelength)
     root = (1 - s2).abs().clamp(min=1e-300).sqrt()  # the clamp keeps the gradient finite at s = 1

@@ -144,15 +144,15 @@ class FourF(nn.Module):
             TypeError: If the field is no tensor of real or complex numbers.
             ValueError: If it has other channels or samples than the system: they would broadcast.
         """
-        return passage(self._checked(field), self.kernel(), self.invert_output)
+        return passage(self._checked(field), self.kernel())
 
     def intensity(self, field: Tensor) -> Tensor:
         """Intensity in the output plane [W/m^2], real: the square of :meth:`forward`.
 
         Without gradients a few channels at a time are squared while they are in cache, and the field of all
-        is never held; a real field and real kernels, whose output is real too, take half the work.
+        is never held; a real field with real kernels takes half the work, its output being real.
         """
-        return passage(self._checked(field), self.kernel(), self.invert_output, squared=True)
+        return passage(self._checked(field), self.kernel(), squared=True)
 
     def _checked(self, field: Tensor) -> Tensor:
         check_field("FourF", field, (self.masks.channels[1], *self.grid.shape), "real or complex")

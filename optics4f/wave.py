@@ -15,14 +15,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .elements import MaskBank
-from .elements.space import thin_lens
+from .elements import FreeSpace, MaskBank, ThinLens
 from .fourier import invert, pad_center
 from .functional import mask_and_sum
 from .grid import Grid
-from .propagation import angular_spectrum, fresnel
 from .system import FourF
-from .units import compact, mm, nm, um
+from .units import compact, m, mm, nm, um
 from .zoom import zoom_adjoint, zoom_transform
 
 
@@ -63,9 +61,8 @@ def wave_four_f(
     plane = wave_grid(bench, samples)
     light = bench.grid, bench.wavelength, bench.focal_length
     space = _space(method, plane, bench)
-
-    def lens(arriving: Tensor) -> Tensor:
-        return thin_lens(arriving, plane, bench.wavelength, bench.focal_length, lens_diameter)
+    diameter = None if lens_diameter is None else lens_diameter * m
+    lens = ThinLens(plane, bench.wavelength * m, bench.focal_length * m, diameter)
 
     kernels = zoom_adjoint(bench.transfer().to(field.dtype), *light, bench.fourier_grid)
     opening = _within(plane, bench.fourier_grid.extent)
@@ -175,14 +172,12 @@ def _check_bench(bench: FourF) -> None:
         raise ValueError(f"wave_four_f: expected equal focal lengths, got {got}: no one plane samples both.")
 
 
-def _space(method: str, plane: Grid, bench: FourF) -> Callable[[Tensor], Tensor]:
-    if method == "fresnel":
-        return lambda field: fresnel(field, plane, bench.wavelength, bench.focal_length)
-    if method != "angular_spectrum":
+def _space(method: str, plane: Grid, bench: FourF) -> FreeSpace:
+    if method not in ("fresnel", "angular_spectrum"):
         raise ValueError(f"wave_four_f: expected fresnel or angular_spectrum, got {method!r}.")
     # Light is bent as far as the input plane can hold, no farther; the band of this plane is wider.
-    cutoff = max(1 / (2 * d) for d in bench.grid.spacing)
-    return lambda field: angular_spectrum(field, plane, bench.wavelength, bench.focal_length, cutoff)
+    cutoff = max(1 / (2 * d) for d in bench.grid.spacing) / m if method == "angular_spectrum" else None
+    return FreeSpace(plane, bench.wavelength * m, bench.focal_length * m, method, cutoff)
 
 
 def _within(plane: Grid, extent: tuple[float, float]) -> Grid:

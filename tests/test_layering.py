@@ -14,13 +14,12 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     ("_version", "units", "files", "extras"),
     ("__init__",),  # optics4f itself: it knows the version, and loads every other name when it is first used
-    ("grid", "record", "detection", "keeping"),
+    ("grid", "record", "detection", "keeping", "mkl"),
     ("fourier", "functional", "zernike"),
     ("propagation", "polarisation"),
     ("zoom",),
     ("elements",),
     ("misalignment",),
-    ("mkl",),
     ("passage",),
     ("system",),
     ("cascade",),

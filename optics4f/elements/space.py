@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..grid import Grid
+from ..grid import Grid, check_field
+from ..keeping import Kept
 from ..propagation import (
     SLACK,
-    angular_spectrum,
+    angular_spectrum_transfer,
     as_float,
     as_scalar,
     check_distance,
-    check_plane,
     even_part,
-    fresnel,
+    filtered,
     fresnel_rescaled,
+    fresnel_transfer,
     squares,
     unit_wave,
 )
@@ -68,6 +70,7 @@ class FreeSpace(nn.Module):
         self._check()
         rescaled = method == "fresnel_rescaled"
         self.output_grid = grid.behind_lens(self.wavelength, abs(self.distance)) if rescaled else grid
+        self._kept: Kept[Tensor] = Kept()
 
     def _check(self) -> None:
         if self.method not in METHODS:
@@ -80,8 +83,10 @@ class FreeSpace(nn.Module):
         """The field at the other end."""
         if self.method == "fresnel_rescaled":
             return fresnel_rescaled(field, self.grid, self.wavelength, self.distance)[0]
-        propagate = fresnel if self.method == "fresnel" else angular_spectrum
-        return propagate(field, self.grid, self.wavelength, self.distance, self.cutoff)
+        check_field("FreeSpace", field, self.grid.shape)
+        make = fresnel_transfer if self.method == "fresnel" else angular_spectrum_transfer
+        call = partial(make, self.grid, self.wavelength, self.distance, field)
+        return filtered(field, self._kept.get(self, call, field.dtype, field.device))
 
     def extra_repr(self) -> str:
         """What print shows."""
@@ -122,16 +127,30 @@ def thin_lens(
 
     Source: J. W. Goodman, Introduction to Fourier Optics, 3rd ed., section 5.1.
     """
-    check_plane("thin_lens", field, grid)
+    check_field("thin_lens", field, grid.shape)
     check_thin_lens(grid, as_float(wavelength), as_float(focal_length), diameter, as_pair(decentre))
-    area = as_scalar(wavelength, field) * as_scalar(focal_length, field)
-    y, x = (axis.to(field.device) for axis in grid.coordinates())
-    dy, dx = (as_scalar(part, field) for part in decentre)
-    radius2 = squares((y - dy, x - dx), field)
-    lens = unit_wave(-math.pi / area * radius2)
+    return field * lens_transmittance(grid, wavelength, focal_length, diameter, decentre, field)
+
+
+def lens_transmittance(
+    grid: Grid,
+    wavelength: float | Tensor,
+    focal_length: float | Tensor,
+    diameter: float | None,
+    decentre: tuple[float, float] | Tensor,
+    like: Tensor,
+) -> Tensor:
+    """What :func:`thin_lens` multiplies a field by, in the precision of ``like``; shape (H, W)."""
+    area = as_scalar(wavelength, like) * as_scalar(focal_length, like)
+    y, x = (
+        axis.to(like.device) - as_scalar(part, like)
+        for axis, part in zip(grid.coordinates(), decentre, strict=True)
+    )
+    # The square separates: one row and one column of waves, of which each sample is a product.
+    lens = torch.outer(*(unit_wave(-math.pi / area * axis**2) for axis in (y, x)))
     if diameter is not None:
-        lens = lens * (radius2 <= (diameter / 2) ** 2 * SLACK)
-    return field * lens.to(field.dtype)
+        lens = lens * (squares((y, x), like) <= (diameter / 2) ** 2 * SLACK)
+    return lens.to(like.dtype)
 
 
 def check_thin_lens(
@@ -220,10 +239,17 @@ class ThinLens(nn.Module):
             number = torch.tensor(getattr(self, name), dtype=torch.float64)
             delattr(self, name)
             self.register_parameter(name, nn.Parameter(number))
+        self._kept: Kept[Tensor] = Kept()
 
     def forward(self, field: Tensor) -> Tensor:
         """The field behind the lens."""
-        return thin_lens(field, self.grid, self.wavelength, self.focal_length, self.diameter, self.decentre)
+        check_field("ThinLens", field, self.grid.shape)
+        return field * self._kept.get(self, partial(self._transmittance, field), field.dtype, field.device)
+
+    def _transmittance(self, like: Tensor) -> Tensor:
+        lens = self.wavelength, self.focal_length, self.diameter, self.decentre
+        check_thin_lens(self.grid, lens[0], as_float(lens[1]), lens[2], as_pair(lens[3]))
+        return lens_transmittance(self.grid, *lens, like)
 
     def extra_repr(self) -> str:
         """What print shows."""
