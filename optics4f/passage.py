@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -56,23 +56,20 @@ class Kernel:
 
     def __init__(self, whole: Tensor, inverted: bool) -> None:
         self.whole, self.inverted = whole, inverted
-        self._halves: tuple[Tensor, ...] | None = None
 
-    def halves(self) -> tuple[Tensor, ...]:
-        r"""The Hermitian parts of T, of which real light makes real and imaginary part of the output.
+    @cached_property
+    def half(self) -> Tensor | None:
+        r"""What real light needs if T is Hermitian, as for real kernels, so that the light stays real.
 
-        :math:`T = T_a + i T_b` with :math:`T_{a,b}(-\nu) = T_{a,b}^*(\nu)`; columns 0 to W // 2 of each,
-        conjugated if inverted. The second is left out if it is rounding alone, as for real kernels.
+        Columns 0 to W // 2, conjugated if inverted; None for any other T.
         """
-        if self._halves is None:
-            mirrored = self.whole.flip((-2, -1)).roll((1, 1), (-2, -1)).conj()
-            columns = self.whole.shape[-1] // 2 + 1
-            parts = (self.whole + mirrored) / 2, (self.whole - mirrored) / 2j
-            small = 16 * torch.finfo(self.whole.dtype).eps * self.whole.abs().max()
-            kept = parts if parts[1].abs().max() > small else parts[:1]
-            halves = (part[..., :columns] for part in kept)
-            self._halves = tuple((h.conj_physical() if self.inverted else h).contiguous() for h in halves)
-        return self._halves
+        mirrored = self.whole.flip((-2, -1)).roll((1, 1), (-2, -1)).conj()
+        # A real kernel's response is Hermitian to some rounding errors, anything else is far from it.
+        rounding = 32 * torch.finfo(self.whole.dtype).eps * self.whole.abs().max()
+        if (self.whole - mirrored).abs().max() > rounding:
+            return None
+        half = self.whole[..., : self.whole.shape[-1] // 2 + 1]
+        return (half.conj_physical() if self.inverted else half).contiguous()
 
 
 def kernel_of(transfer: Tensor, plane: tuple[int, int], inverted: bool, factor: float = 1.0) -> Kernel:
@@ -104,32 +101,32 @@ def infer(
 ) -> Tensor:
     """:func:`passage` without gradients, ``chunk`` samples of output at a time.
 
-    With ``short``, real light takes the way through :meth:`Kernel.halves`, which are worth making if the
-    kernel is used again.
+    With ``short``, real light takes the way through :attr:`Kernel.half`, which is worth making if the kernel
+    is used again.
     """
     outputs, inputs, *plane = kernel.whole.shape
     shape = (plane[0], plane[1])
-    work: Callable[..., None]
-    alone = outputs * inputs == 1
-    real = short and squared and not field.is_complex() and _symmetric(field, shape)
-    # For a bank, two real transforms are no faster than a complex one.
-    if real and (alone or len(kernel.halves()) == 1):
-        spectrum, masks, work = _half_spectrum(field, shape, kernel.inverted), kernel.halves(), _real_piece
+    work: Callable[[Tensor, Tensor, Tensor], None]
+    half = kernel.half if short and squared and _stays_real(field, shape) else None
+    if half is not None:
+        spectrum, masks, work = _half_spectrum(field, shape, kernel.inverted), half, _real_piece
     else:
-        spectrum, masks = crop_corners(_spectrum(field), shape), (kernel.whole,)
-        work = partial(_complex_piece, inverted=kernel.inverted, squared=squared, alone=alone)
+        spectrum, masks = crop_corners(_spectrum(field), shape), kernel.whole
+        work = partial(_complex_piece, inverted=kernel.inverted, squared=squared, alone=outputs * inputs == 1)
     pictures = spectrum.reshape(-1, inputs, *spectrum.shape[-2:])
-    masks = tuple(part.to(pictures.dtype) for part in masks)
+    masks = masks.to(pictures.dtype)
     dtype = pictures.real.dtype if squared else pictures.dtype
     result = pictures.new_empty((len(pictures), outputs, *plane), dtype=dtype)
     for some, few in _pieces(result, chunk):
-        work(pictures[some], result[some, few], *(part[few] for part in masks))
+        work(pictures[some], masks[few], result[some, few])
     return result.reshape(*field.shape[:-3], outputs, *plane)
 
 
-def _symmetric(field: Tensor, shape: tuple[int, int]) -> bool:
-    """Whether every frequency inside the stop has its partner there: no even stop smaller than the plane."""
-    return all(m % 2 or m == n for m, n in zip(shape, field.shape[-2:], strict=True))
+def _stays_real(field: Tensor, shape: tuple[int, int]) -> bool:
+    """Whether light is real, and each frequency has its partner inside the stop: none is even but the plane."""
+    return not field.is_complex() and all(
+        m % 2 or m == n for m, n in zip(shape, field.shape[-2:], strict=True)
+    )
 
 
 def _pieces(result: Tensor, chunk: int | None) -> Iterator[tuple[slice, slice]]:
@@ -158,20 +155,14 @@ def _half_spectrum(field: Tensor, shape: tuple[int, int], conjugate: bool) -> Te
     return half.conj_physical_() if conjugate else half
 
 
-def _real_piece(pictures: Tensor, piece: Tensor, even: Tensor, odd: Tensor | None = None) -> None:
-    """The real part of the field, squared, and the imaginary part, if there is one."""
+def _real_piece(pictures: Tensor, masks: Tensor, piece: Tensor) -> None:
     take = partial(_scratch.take, "sum", dtype=pictures.dtype, device=pictures.device)
-    total = half_planes((*piece.shape,), take)
-    light = to_real(_sum_into(total, pictures, even), piece)
+    light = to_real(_sum_into(half_planes(tuple(piece.shape), take), pictures, masks), piece)
     torch.mul(light, light, out=light)
-    if odd is not None:
-        imaginary = _scratch.take("imaginary", tuple(piece.shape), piece.dtype, piece.device)
-        to_real(_sum_into(total, pictures, odd), imaginary)
-        piece.addcmul_(imaginary, imaginary)
 
 
 def _complex_piece(
-    pictures: Tensor, piece: Tensor, masks: Tensor, inverted: bool, squared: bool, alone: bool
+    pictures: Tensor, masks: Tensor, piece: Tensor, inverted: bool, squared: bool, alone: bool
 ) -> None:
     # A single mask may multiply the spectrum itself, which nothing else will need.
     shape = (len(pictures), len(masks), *masks.shape[-2:])
