@@ -123,10 +123,9 @@ def infer(
 
 
 def _stays_real(field: Tensor, shape: tuple[int, int]) -> bool:
-    """Whether light is real, and each frequency has its partner inside the stop: none is even but the plane."""
-    return not field.is_complex() and all(
-        m % 2 or m == n for m, n in zip(shape, field.shape[-2:], strict=True)
-    )
+    """Whether the light is real, and every frequency inside the stop has its partner there."""
+    sides = zip(shape, field.shape[-2:], strict=True)
+    return not field.is_complex() and all(m % 2 or m == n for m, n in sides)
 
 
 def _pieces(result: Tensor, chunk: int | None) -> Iterator[tuple[slice, slice]]:

@@ -107,7 +107,7 @@ def test_half_a_spectrum_of_real_planes(columns: int) -> None:
 def test_real_light_takes_the_short_way(
     side: tuple[int, int], stop: tuple[int, int] | None, inverted: bool, kernels: torch.dtype
 ) -> None:
-    """The same intensity as for the same light as complex numbers; half a spectrum is enough for real kernels."""
+    """The same intensity as for complex numbers; half a spectrum is enough for real kernels."""
     masks = KernelMask(torch.randn(3, 2, 3, 2, dtype=kernels), trainable=False)
     system = FourF(Grid(side, 8 * um), 532 * nm, 100 * mm, masks, stop=stop, invert_output=inverted)
     light = torch.randn(4, 2, *side, dtype=torch.float64)
