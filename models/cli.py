@@ -1,4 +1,4 @@
-"""The commands ``optics4f demo``, ``optics4f audit`` and ``optics4f verify``."""
+"""The commands ``optics4f demo``, ``audit``, ``verify`` and ``measure-backend``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDED = {"sklearn": "train", "safetensors": "train", "h5py": "fab", "gdstk": "f
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (demo, audit, verify):
+    for command in (demo, audit, verify, measure_backend):
         app.command()(command)
 
 
@@ -109,6 +109,38 @@ def verify(
         raise ValueError(f"--split: expected validation or test, got {split!r}.")
     rows = verified(load_student(model), exported, getattr(load(data, data_dir), split))
     Console().print(read_backs(rows).for_screen())
+
+
+def measure_backend(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Folder of a student, e.g. runs/demo/students/relief.", show_default=False)
+    ],
+    device: Annotated[str, _option("cpu, cuda, cuda:1, ...")] = "cpu",
+    runs: Annotated[int, _option("Runs that are timed; p99 needs 368.")] = 1000,
+    warmup: Annotated[int, _option("Runs before the first one that is timed.")] = 50,
+) -> None:
+    """Time a student's electronic back end on this machine, from the detector's numbers to the logits.
+
+    Leaves backend-timing.json beside the model, which runtime --record takes.
+    """
+    from rich.progress import Progress
+
+    from optics4f.transduction import time_text
+
+    from .timing import FILE, measure_back_end
+
+    # Drawn between runs alone: a thread that draws would be timed as well.
+    with Progress(auto_refresh=False, transient=True) as progress:
+        bar = progress.add_task("timing the back end", total=runs)
+
+        def on_runs(done: int) -> None:
+            progress.update(bar, completed=done, refresh=True)
+
+        record = measure_back_end(checkpoint, device, runs, warmup, on_runs)
+    for name, number in record.estimates.items():
+        low, high = map(time_text, number.interval)
+        typer.echo(f"{name} {time_text(number.value)} ({low} to {high})")
+    typer.echo(f"{record.samples} runs on {record.device}; wrote {checkpoint / FILE}")
 
 
 def _device(name: str) -> str:

@@ -15,6 +15,8 @@ PROMISES = {
     "04_masks_to_files": r"5 files.*gds: 62 pixels.*difference, relative: \d\.\de-0[78]",
     "05_fidelity": r"972 x 972 samples at 7\.398 um.*fresnel +\d\.\de-1[2345].*angular_spectrum +1\.3e-03",
     "06_misalignment": r"7 x 7.*field .* by 6\.\d%, intensity by 0\.6%.*shift of 3\.00 um and -5\.00 um",
+    "09_runtime": r"0\.60 ms.*3\.48 ms.*p99: 13\.\d+ ms.*next: a triggered camera.*then: pl_x957_12bit",
+    "10_before_buying": r"needs a signed readout.*SNR 20\).*imx250 is faster, 3\.\d\d ms.*differ by \de-0[5-9]",
     "07_coherence": r"sigma 0\.2.*contrast 0\.000.*sigma 0\.5.*0\.157.*1\.90.*0\.259, closed form 0\.260",
     "08_channel_sums": r"3136 kernels.*beam splitter: -13\.8 dB.*leave 96\.15%.*relative: \d\.\de-1[45]",
 }

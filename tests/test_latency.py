@@ -2,7 +2,6 @@
 
 import math
 import time
-from pathlib import Path
 
 import pint
 import pytest
@@ -188,30 +187,8 @@ def test_every_link_has_a_source_and_the_paper_s_rate_is_2500_mbit() -> None:
         link_rate("usb9")
 
 
-@pytest.mark.parametrize(
-    ("text", "error", "words"),
-    [
-        ('[a]\nrate = "1 Mbit/s"\nsource = "x"\nspeed = 3', ValueError, "unknown key 'speed'"),
-        ('[a]\nsource = "x"', ValueError, "missing key 'rate'"),
-        ('[a]\nrate = "1 Mbit/s"', ValueError, "missing key 'source'"),
-        ('[a]\nrate = 1e6\nsource = "x"', TypeError, r"\[a\] rate: .*the bare number"),
-        ('[a]\nrate = "1e6"\nsource = "x"', TypeError, r"\[a\] rate: expected"),
-        ('[a]\nrate = "1 MHz"\nsource = "x"', TypeError, r"\[a\] rate: expected a quantity in bit/s"),
-        ('[a]\nrate = "0 bit/s"\nsource = "x"', ValueError, "more than 0 bit/s"),
-        ('[a]\nrate = "1 Mbit/s"\nsource = ""', ValueError, r"\[a\] source"),
-        ('a = "1 Mbit/s"', ValueError, "expected a table"),
-        ("[a", ValueError, "unreadable"),
-    ],
-)
-def test_a_catalogue_is_strict(tmp_path: Path, text: str, error: type[Exception], words: str) -> None:
-    path = tmp_path / "links.toml"
-    path.write_text(text)
-    with pytest.raises(error, match=words):
-        load_links(path)
-
-
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(ValueError, match=r"expected one of paper-2022, got 'x'"):
+    with pytest.raises(ValueError, match=r"expected one of paper-2022, .*, natural-scene, got 'x'"):
         preset("x")
 
 

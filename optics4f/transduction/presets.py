@@ -1,13 +1,48 @@
-"""Budgets: the paper's, and one for any optical network."""
+"""Budgets: the paper's, other known cases from ``presets.toml``, and one for any optical network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from ..units import Quantity, compact, positive_si
-from .links import link as find_link
-from .stages import LatencyBudget, Stage, frame_bytes, time_of_flight, transfer_time
+from ..units import Quantity, positive_si
+from .budget import LatencyBudget
+from .case import Case
+from .catalogue import Catalogue, shipped
+from .stages import frame_bytes
+from .tomltext import TomlText
+
+FILE = Path(__file__).with_name("presets.toml")
+
+
+@cache
+def _file() -> TomlText:
+    return TomlText(FILE, "known cases")
+
+
+PRESETS: tuple[str, ...] = ("paper-2022", "paper-2022-complete", "dmd-fast", "lcos-60hz", "natural-scene")
+"""Names of the known cases."""
+
+
+def preset_case(name: str, catalogue: Catalogue | None = None) -> Case:
+    """The known case of this name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}.")
+    return Case({"name": name, **_file().content[name]}, catalogue or shipped())
+
+
+def preset(name: str) -> LatencyBudget:
+    """The budget of the known case of this name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    return preset_case(name).budget()
 
 
 def paper_2022() -> LatencyBudget:
@@ -16,29 +51,30 @@ def paper_2022() -> LatencyBudget:
     The sum is 0.60 ms; the table prints 0.61. The paper calls the time of the light picoseconds; a bench with
     lenses of 100 mm needs 1.33 ns.
     """
-    return LatencyBudget(
-        "paper-2022",
-        (
-            _flight("100 mm", "100 mm"),
-            _transduction(Quantity("100 kB"), "paper_usb3"),
-            Stage("back end", "back_end", "0.28 ms", source="SCLC paper: measured on a Tesla P100"),
-        ),
-        note="the paper prints 0.61",
-    )
+    return preset("paper-2022")
 
 
-PRESETS: dict[str, Callable[[], LatencyBudget]] = {"paper-2022": paper_2022}
-
-
-def preset(name: str) -> LatencyBudget:
-    """The budget of this name.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    if name not in PRESETS:
-        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, got {name!r}.")
-    return PRESETS[name]()
+def network_case(
+    *,
+    focal_lengths: tuple[Any, Any],
+    channels: int,
+    pixels: tuple[int, int],
+    bits: int,
+    link: str,
+    back_end: Any,
+    catalogue: Catalogue | None = None,
+) -> Case:
+    """The case that :func:`optical_network_budget` is the budget of."""
+    size = Quantity(frame_bytes(channels, pixels, bits), "byte")
+    lengths = [Quantity(positive_si(length, "m", "focal length"), "m") for length in focal_lengths]
+    duration = Quantity(positive_si(back_end, "s", "back end"), "s")
+    content = {
+        "name": "optical network",
+        "optics": {"focal_lengths": lengths},
+        "link": {"device": link, "payload": size},
+        "back_end": {"duration": duration},
+    }
+    return Case(content, catalogue or shipped())
 
 
 def optical_network_budget(
@@ -52,12 +88,13 @@ def optical_network_budget(
 ) -> LatencyBudget:
     """Budget of one 4f system, one sensor, one link and an electronic back end.
 
-    The path is 2 f1 + 2 f2. All channels stand side by side on the sensor and leave it in one frame.
+    The path is 2 f1 + 2 f2. All channels stand side by side on the sensor and leave it in one frame. For more
+    stages, describe a :class:`~optics4f.transduction.Case`.
 
     Args:
         focal_lengths: Focal lengths of the two lenses (f1, f2) [m], as quantities or strings.
         channels: Number of output channels on the sensor.
-        pixels: Pixels (H, W) of one link.
+        pixels: Pixels (H, W) of one channel on the sensor.
         bits: Bits per pixel, in a packed format.
         link: Name of a link in the catalogue.
         back_end: Duration of the electronic back end [s], as a quantity or string.
@@ -73,25 +110,6 @@ def optical_network_budget(
         >>> print(budget.stages[1].note, "|", budget.total.to("ms").round(2))
         3.211 MB at 2500 Mbit/s | 10.56 millisecond
     """
-    stages = (
-        _flight(*focal_lengths),
-        _transduction(Quantity(frame_bytes(channels, pixels, bits), "byte"), link),
-        Stage("back end", "back_end", back_end, source="given"),
-    )
-    return LatencyBudget("optical network", stages)
-
-
-def _flight(first: Any, second: Any) -> Stage:
-    lengths = [positive_si(length, "m", "focal length") for length in (first, second)]
-    path = Quantity(2 * sum(lengths), "m")
-    text = ", ".join(f"f{n} = {compact(length, 'm')}" for n, length in enumerate(lengths, start=1))
-    duration = Quantity(time_of_flight(path), "s")
-    return Stage("time of flight", "optics", duration, source=f"(2 f1 + 2 f2) / c, {text}")
-
-
-def _transduction(size: Any, name: str) -> Stage:
-    link = find_link(name)
-    rate = Quantity(link.rate, "bit/s")
-    note = f"{compact(size.to('byte').magnitude, 'byte')} at {link.text}"
-    duration = Quantity(transfer_time(size, rate), "s")
-    return Stage("transduction", "transduction", duration, source=link.source, note=note)
+    return network_case(
+        focal_lengths=focal_lengths, channels=channels, pixels=pixels, bits=bits, link=link, back_end=back_end
+    ).budget()

@@ -1,19 +1,28 @@
-"""The stages of one inference, from light to logits, and how long they take together."""
+"""The stages of one inference, from light to logits: their closed forms, and one of them as an object."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..record import Record
 from ..units import Quantity, positive_si, si
+from .distributions import (
+    Constant,
+    Distribution,
+    Repeated,
+    Samples,
+    ShiftedLogNormal,
+    Uniform,
+    distribution_from_dict,
+)
 
 SPEED_OF_LIGHT = 299_792_458.0  # [m/s], exact by the definition of the metre
 
 KINDS = {
     "display": "display",
+    "trigger": "trigger",
     "optics": "optics",
     "exposure": "exposure",
     "readout": "sensor readout",
@@ -95,6 +104,35 @@ def frame_bytes(channels: int, pixels: tuple[int, int], bits: int) -> int:
     return -(-channels * pixels[0] * pixels[1] * bits // 8)
 
 
+def readout_time(rows: int, row_time: Any, frame_overhead: Any = "0 s", binning: int = 1) -> float:
+    r"""Time a sensor needs to give away a frame, :math:`t = t_0 + \lceil R / b \rceil\, t_{row}` [s].
+
+    Rows leave one after the other; columns cost nothing. It holds for binning on the sensor, before the rows
+    are read; binning behind the sensor leaves the readout as it is.
+
+    Args:
+        rows: Rows R of the region of interest.
+        row_time: Time of one row [s], above 0.
+        frame_overhead: Time per frame :math:`t_0` [s], whatever its size; 0 or more.
+        binning: Rows b summed into one.
+
+    Raises:
+        TypeError: If a time has no unit of time.
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> f"{readout_time(224, '6.25 us', '175 us') * 1e3:.3f} ms"
+        '1.575 ms'
+    """
+    for name, number in (("rows", rows), ("binning", binning)):
+        if type(number) is not int or number < 1:
+            raise ValueError(f"{name}: expected a whole number above 0, got {number!r}.")
+    overhead = si(frame_overhead, "s", "frame overhead")
+    if overhead < 0:
+        raise ValueError(f"frame overhead: expected 0 s or more, got {overhead} s.")
+    return overhead + -(-rows // binning) * positive_si(row_time, "s", "row time")
+
+
 def time_text(seconds: float) -> str:
     """Write a time for a person: milliseconds where a budget is read in them, a prefix below.
 
@@ -115,10 +153,17 @@ class Stage:
     Args:
         name: Its name, by which a measured record replaces its duration.
         kind: One of :data:`KINDS`.
-        duration: How long it takes [s], as a quantity or string. It is kept as a float in seconds.
+        duration: How long it takes [s]: a quantity or string, or a distribution. What is kept is a float in
+            seconds, the mean of a distribution.
         interval: Confidence interval (low, high) of the duration [s], as quantities or strings, if measured.
         source: Where the duration comes from.
         note: A few words for the one-line summary.
+        period: Least time between two inferences [s], where it is longer than the duration: a camera that
+            runs free is waited for half a frame, but gives one frame per frame. It sets the throughput.
+        verified: False for a number that was assumed, or whose source was not seen.
+
+    Attributes:
+        distribution: How the duration varies; :class:`~optics4f.transduction.Constant` for a single number.
 
     Raises:
         TypeError: If a time has no unit of time.
@@ -132,133 +177,86 @@ class Stage:
     interval: Any = None
     source: str = ""
     note: str = ""
+    period: Any = None
+    verified: bool = True
+    distribution: Distribution = field(init=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"{self.name}: expected a kind among {', '.join(KINDS)}, got {self.kind!r}.")
-        duration = positive_si(self.duration, "s", self.name)
-        object.__setattr__(self, "duration", duration)
+        spread = self._distribution()
+        object.__setattr__(self, "distribution", spread)
+        object.__setattr__(self, "duration", spread.mean)
+        if self.period is not None:
+            object.__setattr__(self, "period", positive_si(self.period, "s", f"{self.name} period"))
         if self.interval is not None:
             low, high = (si(end, "s", f"{self.name} interval") for end in self.interval)
-            if not low <= duration <= high:
+            if not low <= self.duration <= high:
                 raise ValueError(
-                    f"{self.name}: expected an interval around {duration} s, got ({low}, {high})."
+                    f"{self.name}: expected an interval around {self.duration} s, got ({low}, {high})."
                 )
             object.__setattr__(self, "interval", (low, high))
 
+    def _distribution(self) -> Distribution:
+        if isinstance(self.duration, (Constant, Uniform, ShiftedLogNormal, Samples, Repeated)):
+            return self.duration
+        return Constant(Quantity(positive_si(self.duration, "s", self.name), "s"))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the duration is a single number."""
+        spread = self.distribution.base if isinstance(self.distribution, Repeated) else self.distribution
+        return isinstance(spread, Constant)
+
+    @property
+    def occupied(self) -> float:
+        """How long the stage is taken by one inference [s]: its mean duration, or its period if longer."""
+        return max(float(self.duration), self.period or 0.0)
+
+    def repeated(self, times: int) -> Stage:
+        """This stage, coming so many times in one inference.
+
+        Raises:
+            ValueError: If ``times`` is no whole number above 0, or the stage is drawn together with others.
+        """
+        if times == 1:
+            return self
+        period = None if self.period is None else Quantity(times * self.period, "s")
+        note = f"{times} times" + (f", {self.note}" if self.note else "")
+        spread = Repeated(self.distribution, times)  # type: ignore[arg-type]
+        return replace(self, duration=spread, interval=None, period=period, note=note)
+
     def measured(self, record: Record) -> Stage:
-        """This stage with the duration and the interval of a record.
+        """This stage with what a record says: its distribution if it has one, else value and interval.
 
         Raises:
             TypeError: If the record is not a time.
         """
         source = f"measured on {record.device}, {record.date}, {record.samples} samples, {record.method}"
-        return Stage(self.name, self.kind, record.quantity, record.interval_quantities, source, "measured")
+        if record.distribution is None:
+            ends = record.interval_quantities
+            return Stage(self.name, self.kind, record.quantity, ends, source, "measured")
+        spread = distribution_from_dict(record.distribution)
+        return Stage(self.name, self.kind, spread, source=source, note="measured")
 
     def to_dict(self) -> dict[str, Any]:
         """The stage with value, unit and text of each number, ready for JSON."""
-        return {
+        content: dict[str, Any] = {
             "name": self.name,
             "kind": self.kind,
-            "duration": _number(self.duration, "s", time_text(self.duration)),
+            "duration": number(self.duration, "s", time_text(self.duration)),
             "interval": None if self.interval is None else {"value": list(self.interval), "unit": "s"},
             "source": self.source,
             "note": self.note,
+            "verified": self.verified,
         }
+        if self.period is not None:
+            content["period"] = number(self.period, "s", time_text(self.period))
+        if not self.is_constant:
+            content["distribution"] = self.distribution.to_dict()
+        return content
 
 
-@dataclass(frozen=True)
-class LatencyBudget:
-    r"""The stages of one inference, one after the other.
-
-    Latency is the sum :math:`\sum_i t_i`; a pipelined chain delivers one result per slowest stage,
-    :math:`1 / \max_i t_i`. Durations are single numbers here: the sum of medians is a fair estimate of the
-    median of the sum, but other percentiles do not add.
-
-    Args:
-        name: Name of the budget.
-        stages: The stages, with names that differ.
-        note: A few words about the total.
-
-    Raises:
-        ValueError: If there is no stage, or two have the same name.
-    """
-
-    name: str
-    stages: tuple[Stage, ...]
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", tuple(self.stages))
-        names = [stage.name for stage in self.stages]
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"{self.name}: expected stages with names that differ, got {names}.")
-
-    @property
-    def total_s(self) -> float:
-        """Latency of one inference [s]; fsum makes it independent of the order of the stages."""
-        return math.fsum(stage.duration for stage in self.stages)
-
-    @property
-    def total(self) -> Any:
-        """Latency of one inference, as a pint quantity."""
-        return Quantity(self.total_s, "s")
-
-    @property
-    def bottleneck(self) -> Stage:
-        """The slowest stage."""
-        return max(self.stages, key=lambda stage: float(stage.duration))
-
-    @property
-    def throughput(self) -> Any:
-        """Inferences per second of the pipelined chain, as a pint quantity [1/s]."""
-        return Quantity(1.0 / self.bottleneck.duration, "1/s")
-
-    @property
-    def missing(self) -> list[str]:
-        """What a real bench also spends time on and this budget leaves out: its total is a lower bound."""
-        present = {stage.kind for stage in self.stages}
-        return [words for kind, words in KINDS.items() if kind not in present]
-
-    def replace(self, records: Sequence[Record]) -> LatencyBudget:
-        """The same budget with measured durations, matched by the name of the stage.
-
-        Raises:
-            TypeError: If a record is not a time.
-            ValueError: If a record matches no stage, or two match the same one.
-        """
-        measured = {record.name: record for record in records}
-        names = [stage.name for stage in self.stages]
-        if len(measured) < len(records):
-            raise ValueError(
-                f"records: expected one per stage, got {sorted(record.name for record in records)}."
-            )
-        if unknown := sorted(set(measured) - set(names)):
-            raise ValueError(f"records: expected names among {', '.join(names)}, got {', '.join(unknown)}.")
-        stages = (s.measured(measured[s.name]) if s.name in measured else s for s in self.stages)
-        return replace(self, stages=tuple(stages))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The budget with value, unit and text of each number, ready for JSON."""
-        rate = float(self.throughput.magnitude)
-        return {
-            "name": self.name,
-            "stages": [stage.to_dict() for stage in self.stages],
-            "total": _number(self.total_s, "s", time_text(self.total_s)),
-            "throughput": _number(rate, "1/s", f"{rate:.4g} per second"),
-            "bottleneck": self.bottleneck.name,
-            "missing": self.missing,
-            "note": self.note,
-            "summary": str(self),
-        }
-
-    def __str__(self) -> str:
-        parts = [(stage.name, stage.duration, stage.note) for stage in self.stages]
-        parts.append(("total", self.total_s, self.note))
-        return " · ".join(
-            f"{name} {time_text(time)}" + (f" ({note})" if note else "") for name, time, note in parts
-        )
-
-
-def _number(value: float, unit: str, text: str) -> dict[str, Any]:
+def number(value: float, unit: str, text: str) -> dict[str, Any]:
+    """A number as it stands in JSON: value, unit, and text for people."""
     return {"value": value, "unit": unit, "text": text}
