@@ -4,6 +4,7 @@ import copy
 import math
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
@@ -266,3 +267,18 @@ def test_only_the_wanted_gradient_is_computed() -> None:
         passage(field, Kernel(kernel, True), True).sum().backward()
         wanted.requires_grad_(False)
     assert field.grad is not None and kernel.grad is not None
+
+
+def test_threads_do_not_disturb_one_another() -> None:
+    """MKL runs without the interpreter's lock: plans are shared by all threads, memory is not."""
+    system = bench()
+    fields = [torch.randn(3, 6, 5, dtype=torch.complex64) for _ in range(4)]
+    with torch.no_grad():
+        expected = [system.intensity(field) for field in fields]
+
+    def work(number: int) -> bool:
+        with torch.no_grad():
+            return all(torch.equal(system.intensity(fields[number]), expected[number]) for _ in range(200))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))

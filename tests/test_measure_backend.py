@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from optics4f.models import timing
 from optics4f.models.checkpoint import save_student
 from optics4f.models.cli import measure_backend
+from optics4f.models.runtime import register as register_runtime
 from optics4f.models.sclc import SCLC, StudentDesign
 from optics4f.models.timing import FILE, measure_back_end
 from optics4f.record import load_records
@@ -150,3 +151,19 @@ def test_percentiles_that_need_more_samples_are_left_out() -> None:
             percentile(bad, 0.5 if not bad else 1.0)
     with pytest.raises(ValueError, match=r"expected share and confidence in \(0, 1\)"):
         percentile_interval([1.0] * 9, 1.5)
+
+
+def test_runtime_measures_the_back_end_on_demand(folder: Path) -> None:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register_runtime(app)
+    done = CliRunner().invoke(app, ["runtime", "--measure-backend", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    stage = json.loads(done.stdout)["stages"][2]
+    kept = load_records(folder / FILE)[0]
+    assert (stage["name"], stage["note"]) == ("back end", "measured")
+    # The mean of what was timed just now, and kept beside the model.
+    assert kept.distribution is not None
+    assert stage["duration"]["value"] == pytest.approx(
+        math.fsum(kept.distribution["values"]) / 1000, rel=1e-12
+    )
