@@ -1,4 +1,4 @@
-"""The commands ``optics4f demo``, ``audit``, ``verify`` and ``measure-backend``."""
+"""The commands of networks: demo, audit, verify, data, train, sweep, measure-backend."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import typer
 
 from optics4f.extras import require
 
+from .data_cli import data as data_command
+
 if TYPE_CHECKING:
     from .demo import DemoOptions
 
@@ -21,7 +23,7 @@ NEEDED = {"sklearn": "train", "safetensors": "train", "h5py": "fab", "gdstk": "f
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (demo, audit, verify, measure_backend):
+    for command in (demo, audit, verify, measure_backend, data_command, train, sweep):
         app.command()(command)
 
 
@@ -141,6 +143,64 @@ def measure_backend(
         low, high = map(time_text, number.interval)
         typer.echo(f"{name} {time_text(number.value)} ({low} to {high})")
     typer.echo(f"{record.samples} runs on {record.device}; wrote {checkpoint / FILE}")
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file of the run, see docs/training.md.")],
+    resume: Annotated[bool, _option("Go on from the newest checkpoint in the folder.")] = False,
+    out: Annotated[Path | None, _option("Folder; runs/ and the name of the file if not given.")] = None,
+) -> None:
+    """Train a network, or distil a teacher into it; a run that was killed goes on with --resume.
+
+    Leaves metrics.jsonl, checkpoints, model.safetensors (the epoch that is best on the validation split),
+    result.json, and a student's folder for audit and measure-backend. The test split is not touched.
+    """
+    from rich.progress import Progress
+
+    from .run import train as train_run
+    from .runconfig import read_config
+
+    settings = read_config(config)
+    _device(settings.device)
+    folder = out or Path("runs") / config.stem
+    _writable(folder)
+    with Progress(transient=True, disable=os.environ.get("RANK", "0") != "0") as progress:
+        bar = progress.add_task("preparing", total=settings.epochs)
+
+        def report(line: dict[str, Any]) -> None:
+            accuracy = line["validation_accuracy"]
+            text = f"epoch {line['epoch']}, step {line['step']}: loss {line['loss']:.3f}"
+            if accuracy is not None:
+                progress.console.print(f"{text}, validation {100 * accuracy:.2f} %", highlight=False)
+                progress.update(bar, completed=line["epoch"])
+            progress.update(bar, description=text)
+
+        found = train_run(settings, folder, resume, report)
+    if os.environ.get("RANK", "0") == "0":
+        score = f"{100 * found.best_accuracy:.2f} % on the validation split"
+        typer.echo(f"epoch {found.best_epoch} of {found.epoch} is the best: {score}; see {folder}/")
+
+
+def sweep(
+    config: Annotated[Path, typer.Argument(help="TOML file of the runs.")],
+    grid: Annotated[list[str], _option("A setting and its values, e.g. alpha=0.3,0.5; several times.")],
+    jobs: Annotated[int, _option("Processes.")] = 1,
+    seeds: Annotated[int, _option("Seeds per point, counted from that of the file.")] = 1,
+    resume: Annotated[bool, _option("Go on with the runs in the folder.")] = False,
+    out: Annotated[Path | None, _option("Folder; runs/ and the name of the file if not given.")] = None,
+) -> None:
+    """Train every point of a grid, and choose on the validation split; the test split is not touched."""
+    from .runconfig import parse_grid, read_config
+    from .sweep import markdown
+    from .sweep import sweep as sweep_grid
+
+    settings = read_config(config)
+    _device(settings.device)
+    folder = out or Path("runs") / config.stem
+    _writable(folder)
+    table = sweep_grid(settings, parse_grid(grid), folder, jobs, seeds, resume)
+    typer.echo(markdown(table), nl=False)
+    typer.echo(f"wrote {folder}/sweep.json and sweep.md")
 
 
 def _device(name: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,11 +18,24 @@ SPLIT_SEED = 0
 
 
 class Split(NamedTuple):
-    """Pictures (B, C, H, W) in [0, 1], row 0 at the top, labels (B,), and perhaps a teacher's logits."""
+    """Pictures (B, C, H, W) in [0, 1], row 0 at the top, labels, and perhaps a teacher's logits.
+
+    Labels are classes of pictures (B,), or classes of pixels (B, H, W).
+    """
 
     images: Tensor
     labels: Tensor
     teacher: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Number of pictures; ``len`` of a tuple is that of its fields."""
+        return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.labels.device
 
     def to(self, device: torch.device | str) -> Split:
         """The same split on a device."""
@@ -35,9 +48,35 @@ class Split(NamedTuple):
         return Split(self.images[index], self.labels[index], teacher)
 
 
+class Batched(Protocol):
+    """What :func:`batches` takes: a split in memory, or one that reads its files when asked."""
+
+    @property
+    def length(self) -> int:
+        """Number of pictures."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where indices are expected."""
+
+    def taken(self, index: Tensor) -> Split:
+        """The pictures with these indices."""
+
+
 @dataclass(frozen=True)
 class ImageData:
-    """A data set in three splits. Select on ``validation``; look at ``test`` once, at the end."""
+    """A data set in three splits. Select on ``validation``; look at ``test`` once, at the end.
+
+    Attributes:
+        name: Of the data set.
+        note: What was done to it, for a report.
+        classes: Number of classes that count.
+        train: For training.
+        validation: For choosing.
+        test: For the last look.
+        names: Of the classes, where known.
+        ignore: The class index of pixels that no score and no loss counts; None if all count.
+    """
 
     name: str
     note: str
@@ -45,11 +84,13 @@ class ImageData:
     train: Split
     validation: Split
     test: Split
+    names: tuple[str, ...] = ()
+    ignore: int | None = None
 
     def to(self, device: torch.device | str) -> ImageData:
         """The same data on a device."""
-        moved = (split.to(device) for split in (self.train, self.validation, self.test))
-        return ImageData(self.name, self.note, self.classes, *moved)
+        train, validation, test = (split.to(device) for split in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
 
 
 def digits(size: int = 32) -> ImageData:
@@ -69,10 +110,10 @@ def digits(size: int = 32) -> ImageData:
     images = torch.from_numpy(raw.images / 16).float()[:, None]
     images = torch.nn.functional.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
     labels = torch.from_numpy(raw.target).long()
-    train, validation, test = _stratified(labels.numpy(), (0.2, 0.2))
-    whole = Split(images, labels)
-    splits = (whole.taken(torch.from_numpy(index)) for index in (train, validation, test))
-    return ImageData("digits", f"scikit-learn digits, 8x8 resized to {size}x{size}, bilinear", 10, *splits)
+    whole, parts = Split(images, labels), stratified(labels.numpy(), (0.2, 0.2))
+    train, validation, test = (whole.taken(torch.from_numpy(index)) for index in parts)
+    note = f"scikit-learn digits, 8x8 resized to {size}x{size}, bilinear"
+    return ImageData("digits", note, 10, train, validation, test)
 
 
 def cifar10(size: int = 32, folder: str | Path | None = None) -> ImageData:
@@ -93,7 +134,7 @@ def cifar10(size: int = 32, folder: str | Path | None = None) -> ImageData:
     """
     place = _folder(folder, "cifar10")
     whole, test = (_parquet(place / f"{name}.parquet", size) for name in ("train", "test"))
-    kept, held = _stratified(whole.labels.numpy(), (0.1,))
+    kept, held = stratified(whole.labels.numpy(), (0.1,))
     train, validation = (whole.taken(torch.from_numpy(index)) for index in (kept, held))
     return ImageData("cifar10", f"CIFAR-10 at {size}x{size}", 10, train, validation, test)
 
@@ -112,14 +153,14 @@ def load(name: str, folder: str | Path | None = None, size: int = 32) -> ImageDa
     return DATA[name](size) if name == "digits" else DATA[name](size, folder)
 
 
-def batches(split: Split, batch_size: int, generator: torch.Generator) -> Iterator[Split]:
+def batches(split: Batched, batch_size: int, generator: torch.Generator) -> Iterator[Split]:
     """The batches of one epoch, in random order."""
-    order = torch.randperm(len(split.labels), generator=generator)
-    for index in order.to(split.labels.device).split(batch_size):
+    order = torch.randperm(split.length, generator=generator)
+    for index in order.to(split.device).split(batch_size):
         yield split.taken(index)
 
 
-def _stratified(labels: np.ndarray, fractions: tuple[float, ...]) -> list[np.ndarray]:
+def stratified(labels: np.ndarray, fractions: tuple[float, ...], seed: int = SPLIT_SEED) -> list[np.ndarray]:
     """Indices of what remains, then of one part per fraction of the whole, classes in proportion."""
     require("sklearn", "train")
     from sklearn.model_selection import train_test_split
@@ -128,7 +169,7 @@ def _stratified(labels: np.ndarray, fractions: tuple[float, ...]) -> list[np.nda
     rest = np.arange(len(labels))
     for fraction in fractions:
         size = round(fraction * len(labels))
-        rest, part = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=SPLIT_SEED)
+        rest, part = train_test_split(rest, test_size=size, stratify=labels[rest], random_state=seed)
         parts.append(part)
     return [rest, *parts]
 

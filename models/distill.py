@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -25,18 +26,20 @@ def distillation_loss(
 
     ``alpha`` weights the *student* loss, as in the paper; its published code lets it weight the other term.
     Hinton's factor :math:`s = T^2`, which keeps the gradients of both terms on one scale, is not in the
-    paper; it is on by default and :math:`s = 1` without it. KL is averaged over the batch (``batchmean``).
+    paper; it is on by default and :math:`s = 1` without it. KL is averaged over the batch (``batchmean``),
+    in segmentation over the pixels too, as cross-entropy is. Pixels with the label -100 are left out of the
+    student loss; the teacher teaches them all the same.
 
     Args:
-        student: Logits of the student, shape (B, classes).
-        teacher: Logits of the teacher, shape (B, classes); no gradient flows into them.
-        labels: Shape (B,).
+        student: Logits of the student, shape (B, classes), or (B, classes, H, W) per pixel.
+        teacher: Logits of the teacher, same shape; no gradient flows into them.
+        labels: Shape (B,), or (B, H, W).
         alpha: Weight of the student loss, in [0, 1].
         temperature: T, larger than 0.
         scale_by_temperature: Whether the temperature loss is multiplied by :math:`T^2`.
 
     Raises:
-        ValueError: If ``alpha`` or ``temperature`` is out of range.
+        ValueError: If ``alpha`` or ``temperature`` is out of range, or the logits differ in shape.
 
     Source: paper, Eq. 8; G. Hinton, O. Vinyals, J. Dean, arXiv:1503.02531, for :math:`T^2`.
     """
@@ -47,12 +50,18 @@ def distillation_loss(
     student_loss = F.cross_entropy(student, labels)
     if alpha == 1:
         return student_loss
+    if student.shape != teacher.shape:
+        shapes = f"{tuple(student.shape)} and {tuple(teacher.shape)}"
+        raise ValueError(f"distillation_loss: expected logits of one shape, got {shapes}.")
     temperature_loss = F.kl_div(
         F.log_softmax(student / temperature, dim=1),
         F.log_softmax(teacher.detach() / temperature, dim=1),
         reduction="batchmean",
         log_target=True,
     )
+    pixels = math.prod(student.shape[2:])
+    if pixels > 1:  # batchmean divides by the batch alone
+        temperature_loss = temperature_loss / pixels
     factor = temperature**2 if scale_by_temperature else 1.0
     return alpha * student_loss + (1 - alpha) * factor * temperature_loss
 
@@ -96,7 +105,11 @@ def taught(split: Split, teacher: nn.Module, batch_size: int = 512) -> Split:
     A teacher in training mode would teach through dropout and the statistics of its batch; it is left in
     evaluation mode.
     """
+    return split._replace(teacher=logits_of(teacher, split.images, batch_size))
+
+
+def logits_of(teacher: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
+    """What a teacher says of pictures, in evaluation mode (where it is left) and without gradient."""
     teacher.eval()
     with torch.no_grad():
-        logits = torch.cat([teacher(images) for images in split.images.split(batch_size)])
-    return split._replace(teacher=logits)
+        return torch.cat([teacher(part) for part in images.split(batch_size)])

@@ -21,7 +21,7 @@ class Square(nn.Module):
 
 
 class AlexNet(nn.Module):
-    """AlexNet in its one-column form, with the names and the 61,100,840 numbers (1000 classes) of torchvision.
+    """AlexNet in one column: the names and, at 1000 classes, the 61,100,840 numbers of torchvision.
 
     Args:
         inputs: Channels of the picture.
@@ -172,7 +172,7 @@ def teacher(name: str, classes: int, in_channels: int = 3) -> nn.Module:
         in_channels: Channels of the picture, at least 1.
 
     Raises:
-        ValueError: If there is no such teacher, with the names there are, or there are no classes or channels.
+        ValueError: If there is no such teacher, with the names there are, or no class or channel.
     """
     if name not in TEACHERS:
         raise ValueError(f"teacher: expected one of {', '.join(TEACHERS)}, got {name!r}.")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from .files import write_file
@@ -23,6 +24,9 @@ from .units import compact
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from .design.retrieval import Retrieval
+    from .elements.tiling import TileLayout
+    from .fabrication.rules import Report
     from .record import Record
     from .system import FourF
     from .transduction import LatencyBudget
@@ -415,6 +419,143 @@ def _apart(places: list[float], share: float) -> list[float]:
     for index in sorted(range(len(places)), key=places.__getitem__):
         last = moved[index] = max(places[index], last + gap)
     return moved
+
+
+def show_contact_sheet(
+    pictures: Tensor, captions: Sequence[str], masks: Tensor | None = None, columns: int = 8, title: str = ""
+) -> Figure:
+    """Pictures in rows, row 0 at the top, with captions, or with the classes of their pixels in colour.
+
+    Args:
+        pictures: In [0, 1], shape (N, 1 or 3, H, W).
+        captions: One for each picture; none if empty.
+        masks: Classes of the pixels, shape (N, H, W); each class has the same colour in all pictures.
+        columns: Pictures in a row.
+        title: Above the figure.
+    """
+    rows = math.ceil(len(pictures) / columns)
+    figure = Figure(figsize=(1.25 * columns, 1.35 * rows + 0.4), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels:
+        axes.set_axis_off()
+    for index, (axes, picture) in enumerate(zip(panels, pictures, strict=False)):
+        values = picture.detach().cpu().movedim(0, -1).expand(-1, -1, 3).numpy()
+        axes.imshow(values, vmin=0, vmax=1, interpolation="nearest")
+        if masks is not None:
+            labels = masks[index].detach().cpu().numpy()
+            axes.imshow(labels % 20, cmap="tab20", vmin=0, vmax=19, alpha=0.5, interpolation="nearest")
+        if captions:
+            axes.set_title(captions[index], fontsize=8, color=INK)
+    figure.suptitle(title, color=INK, fontsize=9)
+    return figure
+
+
+def show_tiling(layout: TileLayout, plane: tuple[int, int] | None = None) -> Figure:
+    """Pictures, kernels and sums of a layout in their planes, upright, with the guard bands hatched.
+
+    Args:
+        layout: Where they lie.
+        plane: Samples of the plane; the smallest that holds all if not given.
+    """
+    plane = layout.shape if plane is None else plane
+    layout.check(plane)
+    before = tuple(tile // 2 - size // 2 for tile, size in zip(layout.tile, layout.field, strict=True))
+    inside = (layout.kernel[0] // 2, layout.kernel[1] // 2)
+    pictures, sums = layout.input_corners(plane), layout.output_corners(plane)
+    panels: tuple[tuple[str, list[tuple[int, int]], list[tuple[int, int]], tuple[int, int]], ...] = (
+        ("input plane", [(y - before[0], x - before[1]) for y, x in pictures], pictures, layout.field),
+        ("point-spread function", [], layout.kernel_corners(plane), layout.kernel),
+        ("output plane", sums, [(y + inside[0], x + inside[1]) for y, x in sums], layout.field),
+    )
+    outputs, inputs = layout.channels
+    figure = Figure(figsize=(12, 4.6), layout="constrained")
+    for axes, (name, tiles, filled, size) in zip(figure.subplots(1, 3), panels, strict=True):
+        _rectangles(axes, plane, tiles, layout.tile, facecolor="none", edgecolor=QUIET, hatch="////")
+        _rectangles(axes, plane, filled, size, facecolor="#2980b9", edgecolor="white", linewidth=0.8)
+        low, high = ([sign * (n / 2) for n in plane] for sign in (-1, 1))
+        axes.set(xlim=(low[1], high[1]), ylim=(low[0], high[0]), aspect="equal", title=name)
+        axes.set(xlabel="x [samples]", ylabel="y [samples]")
+    figure.suptitle(
+        f"{inputs} -> {outputs} channels, tiles of {layout.tile[0]} x {layout.tile[1]} samples "
+        f"with guard bands of {layout.guard[0]} x {layout.guard[1]}; "
+        f"{100 * layout.fill(plane):.3g} % of the plane is read",
+        color=INK,
+    )
+    return figure
+
+
+def show_retrieval(target: Tensor, found: Retrieval, title: str = "") -> Figure:
+    """A retrieved phase mask, what was wanted, what it gives in even light, and how the error fell.
+
+    Args:
+        target: Intensity or field, shape (H, W).
+        found: What :func:`~optics4f.design.retrieve_phase` found for it.
+        title: Above the figure.
+    """
+    from .design.retrieval import mask_psf
+    from .functional import intensity
+
+    phase = found.phase.detach()
+    given = intensity(mask_psf(phase, phase.new_ones(phase.shape))).cpu().numpy()
+    wanted = target.detach().abs().cpu().numpy() ** (2 if target.is_complex() else 1)
+    figure = Figure(figsize=(14, 3.8), layout="constrained")
+    panels = figure.subplots(1, 4)
+    drawings = (
+        ("phase of the mask [rad]", phase.cpu().numpy(), "twilight", 2 * math.pi),
+        ("wanted intensity", wanted / wanted.max(), "inferno", 1.0),
+        ("intensity found", given / given.max(), "inferno", 1.0),
+    )
+    for axes, (name, values, colours, top) in zip(panels, drawings, strict=False):
+        image = axes.imshow(values, origin="lower", cmap=colours, vmin=0, vmax=top, interpolation="nearest")
+        figure.colorbar(image, ax=axes, shrink=0.75)
+        axes.set(title=name, xticks=[], yticks=[])
+    distances = found.distances.detach().cpu().numpy()
+    axes = panels[3]
+    axes.semilogy(distances, color="#2980b9", label="distance, error reduction")
+    later = len(distances) + np.arange(len(found.losses))
+    axes.semilogy(later, found.losses, color="#c0392b", label="loss, gradient")
+    axes.set(xlabel="step", title=f"error {float(found.error):.2g}, efficiency {float(found.efficiency):.3f}")
+    axes.legend(frameon=False, fontsize=8)
+    _tidy(axes)
+    figure.suptitle(title, color=INK)
+    return figure
+
+
+def _rectangles(
+    axes: Any, plane: tuple[int, int], corners: Sequence[tuple[int, int]], size: tuple[int, int], **style: Any
+) -> None:
+    """Rectangles of samples, counted from the axis."""
+    for row, column in corners:
+        place = (column - plane[1] // 2 - 0.5, row - plane[0] // 2 - 0.5)
+        axes.add_patch(Rectangle(place, size[1], size[0], **style))
+
+
+def show_violations(pixels: NDArray[Any], report: Report, layer: str = "1", title: str = "") -> Figure:
+    """A binary layer with the first places where each design rule is broken, a colour for each rule.
+
+    Args:
+        pixels: The layer, boolean, shape (H, W).
+        report: What :func:`optics4f.fabrication.rules.check_rules` found.
+        layer: Name of the layer in the report.
+        title: Above the figure.
+    """
+    figure = Figure(figsize=(6.4, 6), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(pixels, origin="lower", cmap="Greys", vmin=0, vmax=2, interpolation="nearest")
+    colours = {"feature": "tab:red", "gap": "tab:blue", "kissing corner": "tab:orange"}
+    for violation in report.violations:
+        if violation.layer != layer or violation.rule not in colours:
+            continue
+        label = f"{violation.rule}: {violation.count}"
+        for row, row_stop, column, column_stop in violation.places:
+            across = np.array([column, column_stop, column_stop, column]) - 0.5
+            up = np.array([row, row, row_stop, row_stop]) - 0.5
+            axes.fill(across, up, fill=False, color=colours[violation.rule], linewidth=1.5, label=label)
+            label = "_"  # one entry of the legend for each rule
+    if axes.patches:
+        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.08), fontsize=8, frameon=False)
+    axes.set(title=title, xlabel="x [pixels]", ylabel="y [pixels]")
+    return figure
 
 
 def _draw_plane(figure: Figure, axes: Any, name: str, grid: Grid, values: NDArray[Any]) -> None:

@@ -59,6 +59,44 @@ def test_hot_limit_matches_logits() -> None:
     assert found == pytest.approx(expected, rel=1e-3)  # the next term is smaller by logits / T, some 1e-4
 
 
+def per_pixel(logits: torch.Tensor) -> torch.Tensor:
+    """Seven pictures of one pixel, (7, 5), as one picture of seven pixels, (1, 5, 1, 7)."""
+    return logits.T[None, :, None]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_pixels_are_averaged_like_pictures(alpha: float) -> None:
+    """A picture's gradient must not grow with its number of pixels."""
+    one = distillation_loss(STUDENT, TEACHER, LABELS, alpha)
+    maps = distillation_loss(per_pixel(STUDENT), per_pixel(TEACHER), LABELS[None, None], alpha)
+    assert float(maps) == pytest.approx(float(one), rel=ROUNDING)
+    twice = [torch.cat([per_pixel(logits)] * 2) for logits in (STUDENT, TEACHER)]
+    both = distillation_loss(*twice, LABELS.expand(2, 1, 7), alpha)
+    assert float(both) == pytest.approx(float(one), rel=ROUNDING)
+
+
+def test_void_pixels_are_left_out_of_the_student_loss_alone() -> None:
+    labels = torch.where(LABELS == 0, -100, LABELS)[None, None]
+    maps = [per_pixel(STUDENT), per_pixel(TEACHER)]
+    kept = LABELS != 0
+    expected = F.cross_entropy(STUDENT[kept], LABELS[kept])
+    assert float(distillation_loss(*maps, labels, 1)) == pytest.approx(float(expected), rel=ROUNDING)
+    whole = distillation_loss(STUDENT, TEACHER, LABELS, 0)
+    assert float(distillation_loss(*maps, labels, 0)) == pytest.approx(float(whole), rel=ROUNDING)
+
+
+def test_one_pixel_is_a_picture_to_the_bit() -> None:
+    flat = distillation_loss(STUDENT, TEACHER, LABELS)
+    maps = distillation_loss(STUDENT[..., None, None], TEACHER[..., None, None], LABELS[:, None, None])
+    assert torch.equal(flat, maps)
+
+
+def test_logits_of_another_shape_are_refused() -> None:
+    """They would be broadcast without a word."""
+    with pytest.raises(ValueError, match=r"expected logits of one shape, got \(7, 5\) and \(1, 5\)"):
+        distillation_loss(STUDENT, TEACHER[:1], LABELS)
+
+
 @pytest.mark.parametrize(
     ("alpha", "temperature"), [(-0.1, 1), (1.1, 1), (0.5, 0), (0.5, math.nan), (math.nan, 1)]
 )

@@ -39,7 +39,7 @@ DOORS = {
     "matplotlib": {"optics4f.plotting"},  # the engine runs without a display
 }
 # Libraries of an extra: never at the top of a file, so that a bare install imports everything.
-OF_AN_EXTRA = ("h5py", "gdstk", "PIL", "sklearn", "datasets", "safetensors")
+OF_AN_EXTRA = ("h5py", "gdstk", "PIL", "sklearn", "datasets", "safetensors", "accelerate", "joblib")
 RUNS_CODE = ("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle")
 
 
