@@ -16,9 +16,11 @@ PROMISES = {
     "05_fidelity": r"972 x 972 samples at 7\.398 um.*fresnel +\d\.\de-1[2345].*angular_spectrum +1\.3e-03",
     "06_misalignment": r"7 x 7.*field .* by 6\.\d%, intensity by 0\.6%.*shift of 3\.00 um and -5\.00 um",
     "09_runtime": r"0\.60 ms.*3\.48 ms.*p99: 13\.\d+ ms.*next: a triggered camera.*then: pl_x957_12bit",
-    "10_before_buying": r"needs a signed readout.*SNR 20\).*imx250 is faster, 3\.\d\d ms.*differ by \de-0[5-9]",
+    "10_before_buying": r"needs a signed readout.*SNR 20\).*imx250 is faster, 3\.\d\d ms.*by \de-0[5-9]",
     "11_counterpart": r"norm: folded.*mean: a stop of 1 x 1.*120 masks collapse to 36.*whole network affine.*"
     r"skips detect: 4 optical.*node 'sin'.*ReLUs, relative: \d\.\de-1[4567]",
+    "12_to_hardware": r"63 pixels at 8\.000 um.*modulator 0\.31.*exact: True; within the closed forms: True",
+    "13_design_masks": r"conv2d: \de-1[456].*hold (0\.\d{3}) of the light, designed \1;.*formula 0\.019",
     "07_coherence": r"sigma 0\.2.*contrast 0\.000.*sigma 0\.5.*0\.157.*1\.90.*0\.259, closed form 0\.260",
     "08_channel_sums": r"3136 kernels.*beam splitter: -13\.8 dB.*leave 96\.15%.*relative: \d\.\de-1[45]",
 }

@@ -19,9 +19,11 @@ from typer.testing import CliRunner
 from optics4f.design import demodulate
 from optics4f.fabrication import Manifest, MaskBankData, MaskSet, export_masks, read_back
 from optics4f.fabrication.cli import register
+from optics4f.fabrication.devices import DoseCurve, Modulator, device_from, device_greys, load_device
 from optics4f.fabrication.layout import LABEL_LAYER, STOP_LAYER, cell_stem, pixel_edges
 from optics4f.fabrication.raster import merge_rectangles, rasterise
 from optics4f.fabrication.relief import etch_masks, phase_of_level, quantise_phase
+from optics4f.files import sha256
 
 FORMATS = ("gds", "oas", "bitmap")
 LETTER_F = np.array([list(row) for row in ("####.", "#....", "###..", "#....", "#....", "#....")]) == "#"
@@ -252,7 +254,7 @@ def test_returned_manifest_is_the_one_on_disk(tmp_path: Path) -> None:
     assert Manifest.load(tmp_path) == manifest
     assert manifest.source_sha256 == source.content_sha256
     assert sorted(f.path for f in manifest.files) == sorted(
-        p.name for p in tmp_path.iterdir() if p.name != "manifest.json"
+        p.name for p in tmp_path.iterdir() if p.name not in ("manifest.json", "SHA256SUMS")
     )
 
 
@@ -299,6 +301,7 @@ def test_second_export_replaces_the_first(tmp_path: Path) -> None:
     export_masks(MaskSet({"bank": bank_of_levels(level[:, :1], 2)}), tmp_path, ["bitmap"])
     # The unaltered left-over goes; what a person wrote or altered stays.
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "SHA256SUMS",
         "bank_O000_I000.png",
         "bank_O000_I002.png",
         "manifest.json",
@@ -318,9 +321,11 @@ def test_only_the_bank_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"formats": ["stl"]}, "formats: expected gds or oas or bitmap, got 'stl'"),
-        ({"formats": []}, "formats: expected gds or oas or bitmap, got None"),
-        ({"encoding": "kinoform"}, "encoding: expected double-phase, got 'kinoform'"),
+        ({"formats": ["dxf"]}, "formats: expected gds or .* or metasurface, got 'dxf'"),
+        ({"formats": []}, "formats: expected gds or .* or metasurface, got None"),
+        ({"formats": ["metasurface"]}, "library: expected a library of posts .*, got none"),
+        ({"encoding": "kinoform"}, "encoding: expected double-phase or lee, got 'kinoform'"),
+        ({"base": "0 mm"}, "export base: expected more than 0 m, got 0 mm"),
         ({"levels": 10}, "levels: expected a power of two from 2 to 256, got 10"),
         ({"levels": 0}, "levels: expected a power of two from 2 to 256, got 0"),
         ({"material": "glass"}, "material: expected 'fused-silica' or a refractive index, got 'glass'"),
@@ -373,6 +378,7 @@ def test_manifest_that_is_not_ours_is_refused(change: dict[str, Any], sentence: 
     export_masks(letter(), tmp_path, ["bitmap"])
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    (tmp_path / "SHA256SUMS").unlink()  # as in a folder of an older version
     with pytest.raises(ValueError, match=sentence):
         read_back(tmp_path, "bitmap")
     path.write_text("{")
@@ -420,3 +426,224 @@ def test_command_line_exports_and_shows(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     for text in ("letter", "532 nm", "100 mm", "3.123 um x 2.7 um", "1 -> 1", "6 x 5"):
         assert text in shown.output
+
+
+def slm(**changes: Any) -> Modulator:
+    values: dict[str, Any] = {"name": "slm", "shape": (12, 21), "pitch": "8 um", "wavelength": "532 nm"}
+    return Modulator(**{**values, **changes})
+
+
+def on_slm(shape: tuple[int, ...] = (2, 3, 5, 4), **changes: Any) -> MaskBankData:
+    phase = 2 * np.pi * np.random.default_rng(1).uniform(size=shape)
+    return bank_of(np.exp(1j * phase), pitch=(8e-6, 8e-6), **changes)
+
+
+MEASURED = tuple(1.7 * np.pi * (np.arange(256) / 255) ** 1.3)  # bent, and short of a turn
+
+
+@pytest.mark.parametrize("bits", [8, 10, 16])
+@pytest.mark.parametrize("sign", ["phase", "minus_phase"])
+def test_modulator_gives_every_grey_back(bits: int, sign: str, tmp_path: Path) -> None:
+    device = slm(bits=bits, sign=sign)
+    greys = np.random.default_rng(0).integers(2**bits, size=(1, 2, 5, 4))
+    bank = bank_of(device.transmittance(532e-9)[greys], pitch=(8e-6, 8e-6))
+    export_masks(MaskSet({"bank": bank}), tmp_path, ["bitmap"], device=device)
+    back = read_back(tmp_path, "bitmap").banks["bank"].transmittance
+    np.testing.assert_array_equal(back, bank.transmittance)  # levels, so exactly
+    with Image.open(tmp_path / "bank_O000_I001.png") as picture:
+        shown = np.flipud(np.asarray(picture))  # y up
+    # Sample n // 2 stands on pixel N // 2: rows 6 - 2 ..., columns 10 - 2 ...
+    np.testing.assert_array_equal(shown[4:9, 8:12], greys[0, 1])
+    assert shown.sum() == greys[0, 1].sum()  # grey 0 around it
+
+
+def test_linear_modulator_is_the_rule_of_plain_bitmaps() -> None:
+    phase = np.random.default_rng(0).uniform(-9, 9, 1000)
+    phase[:3] = 0, np.pi, -1e-17
+    for sign, factor in (("phase", 1), ("minus_phase", -1)):
+        expected = quantise_phase(factor * phase, 256)
+        np.testing.assert_array_equal(device_greys(slm(sign=sign), np.exp(1j * phase), 532e-9), expected)
+
+
+def test_short_range_takes_the_nearer_end(tmp_path: Path) -> None:
+    device = slm(lut=MEASURED)
+    phase = np.linspace(0, 2 * np.pi, 997, endpoint=False)
+    grey = device_greys(device, np.exp(1j * phase), 532e-9)
+    error = np.abs(np.exp(1j * phase)[:, None] - np.exp(1j * np.array(MEASURED)))
+    chosen = error[np.arange(997), grey]
+    np.testing.assert_allclose(chosen, error.min(axis=1), atol=1e-12)  # rounding of the phases
+    assert (grey[phase < 1.7 * np.pi] > 0).sum() > 800
+    assert set(grey[phase > 1.72 * np.pi]) == {255, 0}  # beyond the range: its nearer end, never a wrap
+    # At a longer wavelength the same list reaches less far.
+    assert np.angle(device.transmittance(1064e-9)[255]) == pytest.approx(0.85 * np.pi)
+
+
+def test_list_that_does_not_begin_at_zero_is_searched_round_the_circle() -> None:
+    listed = np.array(MEASURED) + 0.29 * np.pi
+    t = np.exp(1j * np.linspace(0, 2 * np.pi, 997, endpoint=False))
+    error = np.abs(t[:, None] - np.exp(1j * listed))
+    grey = device_greys(slm(lut=listed), t, 532e-9)
+    # Rounding of the phases.
+    np.testing.assert_allclose(error[np.arange(997), grey], error.min(axis=1), atol=1e-12)
+
+
+def test_device_survives_the_manifest(tmp_path: Path) -> None:
+    curve = DoseCurve("dlw", ["0 nm", "500 nm", "1300 nm"], (10, 100, 250), 8)
+    for device in (slm(lut=MEASURED, sign="minus_phase"), curve):
+        assert device_from(json.loads(json.dumps(device.described()))) == device
+        text = "".join(f"{k} = {json.dumps(v)}\n" for k, v in _as_text(device.described()).items())
+        (tmp_path / "device.toml").write_text(text)
+        assert load_device(tmp_path / "device.toml") == device
+
+
+def _as_text(described: dict[str, Any]) -> dict[str, Any]:
+    """Lengths as a person writes them, no units beside."""
+    plain = {k: v for k, v in described.items() if not k.endswith("_unit")}
+    for key in {"pitch", "wavelength", "depth"} & set(plain):
+        value = plain[key]
+        plain[key] = [f"{v!r} m" for v in value] if isinstance(value, list) else f"{value!r} m"
+    return plain
+
+
+def test_mirrors_show_what_is_on_or_off(tmp_path: Path) -> None:
+    device = slm(bits=1)
+    t = (np.random.default_rng(0).uniform(size=(1, 2, 5, 4)) > 0.5).astype(complex)
+    bank = bank_of(t, pitch=(8e-6, 8e-6), encoding="amplitude")
+    export_masks(MaskSet({"bank": bank}), tmp_path, ["bitmap"], device=device)
+    np.testing.assert_array_equal(read_back(tmp_path, "bitmap").banks["bank"].transmittance, t)
+    with Image.open(tmp_path / "bank_O000_I000.png") as picture:
+        assert (picture.mode, picture.size) == ("1", (21, 12))
+    with pytest.raises(ValueError, match="device 'slm': expected masks that are on or off"):
+        export_masks(MaskSet({"bank": on_slm()}), tmp_path, ["bitmap"], device=device)
+
+
+def test_lee_hologram_on_mirrors_has_the_masks_in_its_first_order(tmp_path: Path) -> None:
+    from optics4f.design.carriers import LEE_GAIN, first_order
+
+    t = 0.9 * np.exp(1j * np.full((1, 1, 32, 32), 0.7))
+    source = MaskSet({"bank": bank_of(t, pitch=(8e-6, 8e-6))})
+    device = slm(bits=1, shape=(40, 40))
+    entry = export_masks(source, tmp_path, ["bitmap"], device=device, encoding="lee").banks["bank"]
+    assert entry["encoding"]["period"] == 4
+    back = read_back(tmp_path, "bitmap").banks["bank"]
+    assert set(np.unique(back.transmittance)) == {0, 1}
+    # Pixels move the edges of fringes by half a pixel: within pi / 4 of what it should be.
+    order = first_order(back.transmittance, 4) / LEE_GAIN
+    assert np.abs(order - t).max() <= np.pi / 4
+    assert abs(order.mean()) > 0.5
+
+
+def test_dose_curve_makes_the_depth_below_the_full_height(tmp_path: Path) -> None:
+    curve = DoseCurve("dlw", ["0 nm", "400 nm", "1300 nm"], (250, 120, 5), 8)
+    bank = on_slm()
+    how = export_masks(MaskSet({"bank": bank}), tmp_path, ["bitmap"], device=curve).banks["bank"]["bitmap"]
+    back = read_back(tmp_path, "bitmap").banks["bank"].transmittance.astype(np.complex128)
+    error = np.abs(np.angle(back / bank.transmittance))
+    # Half a grey value on the steeper part, 900 nm / 115 greys, of a wave of 1154.8 nm; complex64.
+    assert error.max() <= np.pi * (900 / 115) / 1154.7 + 1e-6
+    assert how["refractive_index"] == 1.4607
+    assert curve.grey_of_depth(np.array([0, 400e-9])).tolist() == [250, 120]
+    shallow = DoseCurve("dlw", ["0 nm", "400 nm"], (0, 255))
+    with pytest.raises(ValueError, match="DoseCurve 'dlw': expected depths of 0 m to 400 nm, got"):
+        export_masks(MaskSet({"bank": bank}), tmp_path, ["bitmap"], device=shallow)
+
+
+def test_masks_that_do_not_fit_the_device_are_refused(tmp_path: Path) -> None:
+    masks = MaskSet({"bank": on_slm()})
+    sentence = "expected masks on its pixels of 9 um along y, got 8 um; a wrapped phase is not resampled"
+    with pytest.raises(ValueError, match=sentence):
+        export_masks(masks, tmp_path / "out", ["bitmap"], device=slm(pitch=("9 um", "8 um"), shape=(99, 99)))
+    with pytest.raises(ValueError, match="masks of at most 12 x 3 pixels, got 4 along x"):
+        export_masks(masks, tmp_path / "out", ["bitmap"], device=slm(shape=(12, 3)))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"bits": 12}, ValueError, "Modulator bits: expected one of 1, 8, 10, 16, got 12"),
+        ({"shape": (12,)}, ValueError, r"Modulator shape: expected two whole numbers \(H, W\)"),
+        ({"pitch": 8e-6}, TypeError, "Modulator pitch: expected a quantity"),
+        ({"pitch": ("8 um",) * 3}, ValueError, "Modulator pitch: expected one length or a pair"),
+        ({"lut": (0.0, 1.0)}, ValueError, "Modulator lut: expected 256 finite phases for 8 bits, got 2"),
+        ({"sign": "up"}, ValueError, "sign: expected one of phase, minus_phase, got 'up'"),
+    ],
+)
+def test_bad_modulator_is_refused(changes: dict[str, Any], error: Any, sentence: str) -> None:
+    with pytest.raises(error, match=sentence):
+        slm(**changes)
+
+
+def test_bad_dose_curve_or_profile_is_refused(tmp_path: Path) -> None:
+    for depth, grey in ((["0 nm", "1 um"], (5, 5)), (["1 um", "0 nm"], (0, 9)), (["0 nm"], (0,))):
+        with pytest.raises(ValueError, match="DoseCurve: expected at least two depths, growing"):
+            DoseCurve("a", depth, grey)
+    with pytest.raises(ValueError, match="DoseCurve grey: expected 0 to 255, got 0 to 256"):
+        DoseCurve("a", ["0 nm", "1 um"], (0, 256))
+    with pytest.raises(ValueError, match="DoseCurve bits: expected one of 8, 10, 16, got 1"):
+        DoseCurve("a", ["0 nm", "1 um"], (0, 1), 1)
+    path = tmp_path / "a.toml"
+    for text, sentence in (
+        ('kind = "screen"', "a.toml: device: expected the kind 'modulator' or 'dose_curve', got 'screen'"),
+        ('kind = "modulator"', "a.toml: device: expected the fields of a modulator"),
+        ('kind = "modulator"\npitch = 8e-6', "pitch: expected a text with a unit"),
+        ("kind", "a.toml: "),
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=sentence):
+            load_device(path)
+
+
+def test_picture_of_another_device_is_refused(tmp_path: Path) -> None:
+    from optics4f.fabrication.bitmap import device_entry, read_device_bitmap
+
+    entry = device_entry(slm(bits=10), on_slm((1, 1, 5, 4)), None)
+    path = tmp_path / "a.png"
+    for picture, sentence in (
+        (np.zeros((12, 21), np.uint8), r"expected I;16 12 x 21, got L 12 x 21"),
+        (np.full((12, 21), 1024, np.uint16), "expected grey values below 1024, got 1024"),
+        (np.full((12, 21), 1, np.uint16), "expected grey 0 around the mask"),
+    ):
+        Image.fromarray(picture).save(path)
+        with pytest.raises(ValueError, match=sentence):
+            read_device_bitmap(path, (5, 4), 532e-9, entry)
+
+
+def test_manifest_is_hashed_itself(tmp_path: Path) -> None:
+    export_masks(letter(), tmp_path, ["bitmap"])
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    for line in lines:  # as sha256sum -c reads it
+        digest, name = line.split("  ")
+        assert sha256(tmp_path / name) == digest
+    assert [line.split("  ")[1] for line in lines] == ["manifest.json", "letter_O000_I000.png"]
+    path = tmp_path / "manifest.json"
+    path.write_text(path.read_text().replace('"wavelength": 5.32e-07', '"wavelength": 5.33e-07'))
+    with pytest.raises(ValueError, match=r"manifest\.json: expected SHA-256 \w+, got \w+"):
+        read_back(tmp_path, "bitmap")
+    (tmp_path / "SHA256SUMS").write_text("")
+    with pytest.raises(ValueError, match=r"manifest\.json: expected SHA-256 in SHA256SUMS"):
+        read_back(tmp_path, "bitmap")
+
+
+def test_command_line_takes_a_device_and_a_library(tmp_path: Path) -> None:
+    app = typer.Typer()
+    register(app)
+    bank = on_slm((1, 1, 5, 4))
+    MaskSet({"bank": bank}).save(tmp_path / "masks.h5")
+    profile = 'kind = "modulator"\nname = "slm"\nshape = [12, 21]\npitch = "8 um"\nwavelength = "532 nm"\n'
+    (tmp_path / "slm.toml").write_text(profile)
+    (tmp_path / "posts.csv").write_text("diameter,phase,t\n100,0,1\n150,3,1\n30,1,1\n")
+    out = tmp_path / "fab"
+    command = ["export", str(tmp_path / "masks.h5"), "--out", str(out), "--to", "bitmap,stl,metasurface"]
+    options = ["--device", str(tmp_path / "slm.toml"), "--library", str(tmp_path / "posts.csv")]
+    cells = ["--cell-pitch", "400 nm", "--min-feature", "50 nm", "--base", "1 mm"]
+    result = CliRunner().invoke(app, [*command, *options, *cells])
+    assert result.exit_code == 0, result.output
+    entry = Manifest.load(out).banks["bank"]
+    assert entry["bitmap"]["device"]["shape"] == [12, 21]
+    assert entry["stl"]["base"] == pytest.approx(1e-3, rel=1e-12)
+    assert len(entry["metasurface"]["size"]) == 2  # the post of 30 nm cannot be made
+    for kind in ("bitmap", "stl", "metasurface"):
+        assert read_back(out, kind).banks["bank"].transmittance.shape == (1, 1, 5, 4)
+    missing = CliRunner().invoke(app, [*command, *options])
+    assert "--cell-pitch: expected the side of the cell" in str(missing.exception)

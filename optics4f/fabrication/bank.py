@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .checks import choice, count, number, pair, positive, sequence
 
 ORIENTATION = (
     "Seen looking against the light, from the camera: the row index grows with +y (up), the column index "
@@ -35,8 +38,18 @@ UNITS: dict[str, str | None] = {
     "levels": "1",
     "encoding": None,
     "origin": "samples",
+    "material": None,
+    "material_wavelengths": "m",
+    "material_indices": "1",
+    "flips": None,
 }
 """Every field of a bank beside the transmittance, with its unit (None: not a number)."""
+
+OPTIONAL = ("refractive_index", "material", "material_wavelengths", "material_indices", "flips")
+"""Fields that a bank may leave out."""
+
+FLIPS = ("rows", "columns", "kernel rows", "kernel columns", "conjugate")
+"""What can have been turned over on the way to a bank."""
 
 _TOLERANCE = 1e-6  # rounding of complex64, some tens of its epsilon
 
@@ -64,6 +77,11 @@ class MaskBankData:
         levels: Number of equal phase steps, 0 if continuous.
         encoding: "complex", "phase" (constant \|t\|) or "amplitude" (t real, not negative).
         origin: Index (y, x) of the optical axis, not always whole; (H // 2, W // 2) if not given.
+        material: Name of the relief material, or None.
+        material_wavelengths: Wavelengths of its dispersion table [m], increasing; empty without a table.
+        material_indices: Refractive index at each of them.
+        flips: What was turned over on the way here, oldest first, each as "rows at import of x.npy"; see
+            :func:`flipped`. The samples stand as the orientation says: this is their history.
 
     Raises:
         ValueError: If a number is out of range, \|t\| exceeds 1, or t contradicts ``encoding``.
@@ -84,28 +102,36 @@ class MaskBankData:
     levels: int = 0
     encoding: str = "complex"
     origin: Any = None
+    material: str | None = None
+    material_wavelengths: tuple[float, ...] = ()
+    material_indices: tuple[float, ...] = ()
+    flips: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checked: dict[str, Any] = {"transmittance": _transmittance(self.transmittance)}
         height, width = checked["transmittance"].shape[-2:]
         for name in ("wavelength", "focal_length", "second_focal_length"):
-            checked[name] = _positive(name, getattr(self, name))
+            checked[name] = positive(name, getattr(self, name))
         for name in ("pitch", "input_spacing"):
-            checked[name] = _pair(name, getattr(self, name), _positive)
-        checked["input_shape"] = _pair("input_shape", self.input_shape, _count)
-        checked["origin"] = _pair(
-            "origin", (height // 2, width // 2) if self.origin is None else self.origin, _number
+            checked[name] = pair(name, getattr(self, name), positive)
+        checked["input_shape"] = pair("input_shape", self.input_shape, count)
+        checked["origin"] = pair(
+            "origin", (height // 2, width // 2) if self.origin is None else self.origin, number
         )
         for name in ("scale_db", "sum_scale_db"):
-            checked[name] = _number(name, getattr(self, name))
-        checked["levels"] = 0 if self.levels == 0 else _count("levels", self.levels)
+            checked[name] = number(name, getattr(self, name))
+        checked["levels"] = 0 if self.levels == 0 else count("levels", self.levels)
         checked["invert_output"] = bool(self.invert_output)
         if self.refractive_index is not None:
-            checked["refractive_index"] = _positive("refractive_index", self.refractive_index)
+            checked["refractive_index"] = positive("refractive_index", self.refractive_index)
+        for name in ("material_wavelengths", "material_indices"):
+            checked[name] = tuple(positive(name, value) for value in sequence(name, getattr(self, name)))
+        checked["flips"] = tuple(_flip(entry) for entry in sequence("flips", self.flips))
         for name, value in checked.items():
             object.__setattr__(self, name, value)
-        _choice("convention", self.convention, ("convolution", "correlation"))
-        _choice("encoding", self.encoding, ("complex", "phase", "amplitude"))
+        choice("convention", self.convention, ("convolution", "correlation"))
+        choice("encoding", self.encoding, ("complex", "phase", "amplitude"))
+        _check_material(self.material, self.material_wavelengths, self.material_indices)
         self._check_encoding()
 
     @property
@@ -116,11 +142,11 @@ class MaskBankData:
         return hashlib.sha256(text.encode() + self.transmittance.astype("<c8").tobytes()).hexdigest()
 
     def described(self) -> dict[str, Any]:
-        """The metadata as plain values, the unit of ``name`` as ``name_unit``; what is None is left out."""
+        """The metadata as plain values, the unit of ``name`` as ``name_unit``; without what is None or ()."""
         described: dict[str, Any] = {}
         for name, unit in UNITS.items():
             value = getattr(self, name)
-            if value is None:
+            if value is None or value == ():
                 continue
             described[name] = list(value) if isinstance(value, tuple) else value
             if unit is not None:
@@ -136,7 +162,7 @@ class MaskBankData:
         """
         values: dict[str, Any] = {}
         for name, unit in UNITS.items():
-            if name not in described and name == "refractive_index":
+            if name not in described and name in OPTIONAL:
                 continue
             if name not in described:
                 raise ValueError(f"{name}: expected a value, got none.")
@@ -164,6 +190,32 @@ class MaskBankData:
             raise ValueError(
                 "transmittance: expected real t >= 0 for the encoding 'amplitude', got other values."
             )
+
+
+def flipped(bank: MaskBankData, what: str, when: str) -> MaskBankData:
+    r"""The bank turned over, and a line in its history.
+
+    "rows" and "columns" mirror the pattern about the optical axis, :math:`t(y, x) \to t(-y, x)`, and the
+    index of the axis with it. "conjugate" is :math:`t \to t^*`, for a source with the other sign of time.
+
+    Args:
+        bank: The bank.
+        what: "rows", "columns" or "conjugate".
+        when: The step, in words, such as "import of masks.mat".
+
+    Raises:
+        ValueError: If ``what`` is something else, or ``when`` no text of one line.
+    """
+    choice("what", what, ("rows", "columns", "conjugate"))
+    t, (y, x) = bank.transmittance, bank.origin
+    height, width = t.shape[-2:]
+    if what == "rows":
+        t, y = t[..., ::-1, :], height - 1 - y
+    elif what == "columns":
+        t, x = t[..., ::-1], width - 1 - x
+    else:
+        t = t.conj()
+    return replace(bank, transmittance=t, origin=(y, x), flips=(*bank.flips, f"{what} at {when}"))
 
 
 def phase_only(bank: MaskBankData, name: str) -> MaskBankData:
@@ -200,30 +252,22 @@ def _transmittance(value: Any) -> NDArray[np.complex64]:
     return array
 
 
-def _number(name: str, value: Any) -> float:
-    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{name}: expected a finite number, got {value!r}.")
-    return float(value)
+def _flip(entry: Any) -> str:
+    if not isinstance(entry, str) or not re.fullmatch(
+        rf"({'|'.join(FLIPS)}) at [^\x00-\x1f\x7f]{{1,200}}", entry
+    ):
+        raise ValueError(f"flips: expected '{', '.join(FLIPS)}' and 'at' a step, got {entry!r}.")
+    return entry
 
 
-def _positive(name: str, value: Any) -> float:
-    if _number(name, value) <= 0:
-        raise ValueError(f"{name}: expected a number larger than 0, got {value!r}.")
-    return float(value)
-
-
-def _count(name: str, value: Any) -> int:
-    if _positive(name, value) != int(value):
-        raise ValueError(f"{name}: expected a whole number, got {value!r}.")
-    return int(value)
-
-
-def _pair(name: str, value: Any, check: Callable[[str, Any], Any]) -> tuple[Any, Any]:
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise ValueError(f"{name}: expected a pair (y, x), got {value!r}.")
-    return check(name, value[0]), check(name, value[1])
-
-
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}.")
+def _check_material(material: Any, wavelengths: tuple[float, ...], indices: tuple[float, ...]) -> None:
+    if material is not None and not (
+        isinstance(material, str) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", material)
+    ):
+        raise ValueError(f"material: expected a name of letters, digits, '.', '_', '-', got {material!r}.")
+    if len(wavelengths) != len(indices):
+        raise ValueError(
+            f"material_indices: expected one for each of {len(wavelengths)} wavelengths, got {len(indices)}."
+        )
+    if any(late <= early for early, late in pairwise(wavelengths)):
+        raise ValueError(f"material_wavelengths: expected increasing ones, got {list(wavelengths)}.")

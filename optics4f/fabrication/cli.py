@@ -10,6 +10,8 @@ import typer
 if TYPE_CHECKING:
     from .bank import MaskBankData
     from .manifest import Manifest
+    from .maskset import MaskSet
+    from .metasurface import PostLibrary
 
 
 def register(app: typer.Typer) -> None:
@@ -21,27 +23,45 @@ def register(app: typer.Typer) -> None:
 def export(
     path: Annotated[Path, typer.Argument(metavar="MASKS.h5", help="Mask-set file.")],
     out: Annotated[Path, typer.Option(help="Folder for the files and their manifest.")],
-    to: Annotated[str, typer.Option(help="Formats, separated by commas: gds, oas, bitmap.")] = "gds,bitmap",
+    to: Annotated[
+        str,
+        typer.Option(help="Formats, separated by commas: gds, oas, bitmap, tiff, height, stl, metasurface."),
+    ] = "gds,bitmap",
     bank: Annotated[str | None, typer.Option(help="Only this bank.")] = None,
     levels: Annotated[
         int | None, typer.Option(help="Height levels, a power of two; else those of the bank, or 16.")
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="double-phase: complex masks on a phase-only device.")
+        str | None, typer.Option(help="double-phase: complex masks on a phase-only device; lee: on mirrors.")
     ] = None,
     material: Annotated[
         str | None, typer.Option(help="Relief: fused-silica or a refractive index; else that of the bank.")
     ] = None,
-    sign: Annotated[str, typer.Option(help="Grey values: phase or minus_phase.")] = "phase",
+    sign: Annotated[str, typer.Option(help="Grey values without a device: phase or minus_phase.")] = "phase",
+    device: Annotated[
+        Path | None, typer.Option(help="Bitmap: TOML profile of a modulator or a dose curve.")
+    ] = None,
+    base: Annotated[str, typer.Option(help="STL: thickness under the lowest floor.")] = "0.5 mm",
+    library: Annotated[
+        Path | None, typer.Option(help="Metasurface: posts, phase and |t|; CSV, MATLAB or HDF5.")
+    ] = None,
+    cell_pitch: Annotated[
+        str | None, typer.Option(help="Metasurface: side of the cell of the library, e.g. '350 nm'.")
+    ] = None,
+    min_feature: Annotated[str, typer.Option(help="Metasurface: smallest post.")] = "0 nm",
+    min_gap: Annotated[str, typer.Option(help="Metasurface: smallest gap.")] = "0 nm",
 ) -> None:
-    """Write masks for a mask shop (GDSII, OASIS) or a modulator (8-bit PNG), with a manifest."""
+    """Write masks for a mask shop, a modulator, a printer or a metasurface foundry, with a manifest."""
     from rich.console import Console
     from rich.progress import Progress
 
+    from .devices import load_device
     from .export import export_masks
     from .maskset import MaskSet
 
     maskset = MaskSet.load(path)
+    profile = None if device is None else load_device(device)
+    posts = None if library is None else _posts(library, cell_pitch, maskset, bank, min_feature, min_gap)
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("export", total=None)
         manifest = export_masks(
@@ -53,6 +73,9 @@ def export(
             encoding=encoding,
             material=material,
             sign=sign,
+            device=profile,
+            library=posts,
+            base=base,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     _show_files(manifest, out)
@@ -73,6 +96,20 @@ def masks(path: Annotated[Path, typer.Argument(metavar="MASKS.h5", help="Mask-se
     console.print(table)
     for name, value in maskset.provenance.items():
         console.print(f"{name}: {value}", markup=False)
+
+
+def _posts(
+    path: Path, cell_pitch: str | None, maskset: MaskSet, bank: str | None, min_feature: str, min_gap: str
+) -> PostLibrary:
+    from .metasurface import load_library
+
+    if cell_pitch is None:
+        raise ValueError("--cell-pitch: expected the side of the cell of the library, got none.")
+    names = list(maskset.banks) if bank is None else [bank]
+    if names[0] not in maskset.banks:
+        raise ValueError(f"bank: expected {' or '.join(maskset.banks)}, got {bank!r}.")
+    wavelength = f"{maskset.banks[names[0]].wavelength!r} m"  # a CSV does not say its own
+    return load_library(path, cell_pitch, wavelength).allowed(min_feature, min_gap)
 
 
 def _lines(bank: MaskBankData) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..design.carriers import LEE_GAIN, carrier_offset, carrier_report, lee_hologram
 from ..design.encodings import (
     double_phase,
     double_phase_efficiency,
@@ -19,14 +20,24 @@ from ..design.encodings import (
     unwanted_light_offset,
 )
 from ..files import sha256
+from ..units import positive_si
 from .bank import MaskBankData, phase_only
-from .bitmap import GREYS, grey_rule, read_bitmap, write_bitmap
-from .layout import cell_name, cell_stem, layer_table, read_layout, write_layout
-from .manifest import NAME, ExportedFile, Manifest
+from .devices import DoseCurve, Modulator
+from .drawing import Options, layout_entry, mask_entry, read_bank, write_mask
+from .layout import cell_name, write_layout
+from .manifest import NAME, SUMS, ExportedFile, Manifest
 from .maskset import MaskSet
-from .relief import height_2pi, refractive_index
+from .metasurface import PostLibrary, posts_entry, write_posts
 
-FORMATS = ("gds", "oas", "bitmap")
+FORMATS = ("gds", "oas", "bitmap", "tiff", "height", "stl", "metasurface")
+ENCODINGS = ("double-phase", "lee")
+LEE_PERIOD = 4  # pixels; the second order is then just within the band
+_SUFFIX = {
+    "bitmap": "png",
+    "tiff": "tiff",
+    "height": "xyz",
+    "stl": "stl",
+}  # formats with one file for each mask
 
 
 class _Task(NamedTuple):
@@ -47,6 +58,9 @@ def export_masks(
     encoding: str | None = None,
     material: str | float | None = None,
     sign: str = "phase",
+    device: Modulator | DoseCurve | None = None,
+    library: PostLibrary | None = None,
+    base: Any = "0.5 mm",
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     r"""Write masks and a manifest into a folder.
@@ -58,12 +72,17 @@ def export_masks(
     Args:
         maskset: The masks.
         out_dir: Folder, made if needed.
-        formats: Any of "gds", "oas" (binary etch masks) and "bitmap" (8-bit PNG).
+        formats: Any of "gds", "oas" (binary etch masks), "bitmap" (PNG), "tiff" (16-bit heights), "height"
+            (points x y z), "stl" (solid) and "metasurface" (posts, OASIS).
         bank: Name of the one bank to export; all of them if None.
-        levels: Height levels of the layout, a power of two; if None those of the bank, else 16.
-        encoding: "double-phase" to make a complex transmittance phase-only, or None.
-        material: 'fused-silica' or a refractive index for the layout; if None that of the bank.
-        sign: "phase" or "minus_phase", whether a higher grey value delays more.
+        levels: Height levels of layout and solid, a power of two; if None those of the bank, else 16.
+        encoding: "double-phase" to make a complex transmittance phase-only, "lee" for mirrors that are on or
+            off, or None.
+        material: 'fused-silica' or a refractive index for reliefs; if None that of the bank.
+        sign: "phase" or "minus_phase", whether a higher grey value delays more, without a device.
+        device: What shows the bitmaps; if None they have 8 bits and the size of the mask.
+        library: Posts of the metasurface.
+        base: Thickness under the lowest floor of the solid [length].
         progress: Called with the number of files written and of all files.
 
     Raises:
@@ -71,14 +90,15 @@ def export_masks(
         MissingExtraError: If gdstk or Pillow is not installed.
     """
     _check_choice("formats", formats or [None], FORMATS)
-    _check_choice("encoding", [encoding], (None, "double-phase"))
+    _check_choice("encoding", [encoding], (None, *ENCODINGS))
     _check_choice("bank", [bank], (None, *maskset.banks))
+    options = Options(levels, material, sign, device, library, positive_si(base, "m", "export base"))
     banks: dict[str, dict[str, Any]] = {}
     tasks: list[_Task] = []
     for name, source in maskset.banks.items():
         if bank in (None, name):
-            encoded, entry = _encoded(source, name, encoding)
-            tasks += _plan(encoded, name, entry, formats, (levels, material, sign))
+            encoded, entry = _encoded(source, name, encoding, _any_t(formats, device))
+            tasks += _plan(encoded, name, entry, formats, options)
             banks[name] = entry
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
@@ -97,11 +117,13 @@ def export_masks(
 def read_back(out_dir: str | Path, format: str) -> MaskSet:
     """Rebuild the banks from the exported files of one format, by the manifest.
 
-    The banks come back as they were drawn: phase-only, quantised, and on the grid of the encoding.
+    The banks come back as drawn: quantised, and on the grid of the encoding. Polygons are rasterised,
+    heights become phases by the index of the material, grey values go backwards through the list of the
+    device, posts are measured.
 
     Args:
         out_dir: Folder that was exported to.
-        format: "gds", "oas" or "bitmap".
+        format: One of the formats of :func:`export_masks`.
 
     Raises:
         ValueError: If the folder does not hold this format, or a file is missing, damaged or altered.
@@ -116,8 +138,7 @@ def read_back(out_dir: str | Path, format: str) -> MaskSet:
                 f"{out_dir}: expected files of the format '{format}' for bank '{name}', got none."
             )
         try:
-            read = _read_bitmaps if format == "bitmap" else _read_layout
-            banks[name] = read(Path(out_dir), files, entry)
+            banks[name] = read_bank(Path(out_dir), files, entry, format)
         except (KeyError, TypeError) as error:
             raise ValueError(
                 f"{Path(out_dir) / NAME}: expected a complete bank '{name}', got a wrong {error}."
@@ -137,8 +158,23 @@ def double_phase_bank(bank: MaskBankData) -> MaskBankData:
     )
 
 
-def _encoded(source: MaskBankData, name: str, encoding: str | None) -> tuple[MaskBankData, dict[str, Any]]:
-    bank = phase_only(source if encoding is None else double_phase_bank(source), name)
+def lee_bank(bank: MaskBankData, period: int = LEE_PERIOD) -> MaskBankData:
+    """The bank as a binary hologram on the same pixels; see :func:`optics4f.design.carriers.lee_hologram`."""
+    hologram = lee_hologram(bank.transmittance, period).astype(np.complex64)
+    return replace(bank, transmittance=hologram, levels=0, encoding="amplitude")
+
+
+def _any_t(formats: Sequence[str], device: Modulator | DoseCurve | None) -> bool:
+    """Whether every format draws a |t| that varies."""
+    mirrors = isinstance(device, Modulator) and device.mirrors
+    return all(name == "metasurface" or (name == "bitmap" and mirrors) for name in formats)
+
+
+def _encoded(
+    source: MaskBankData, name: str, encoding: str | None, any_t: bool
+) -> tuple[MaskBankData, dict[str, Any]]:
+    encode = {None: lambda bank: bank, "double-phase": double_phase_bank, "lee": lee_bank}[encoding]
+    bank = encode(source) if any_t else phase_only(encode(source), name)
     height, width = bank.transmittance.shape[-2:]
     entry: dict[str, Any] = {
         "shape": list(bank.transmittance.shape),
@@ -147,7 +183,7 @@ def _encoded(source: MaskBankData, name: str, encoding: str | None) -> tuple[Mas
         "clear_aperture_unit": "m",
         "source_sha256": source.content_sha256,
     }
-    if encoding is not None:
+    if encoding == "double-phase":
         offset = unwanted_light_offset(bank.wavelength, bank.second_focal_length, bank.pitch)
         entry["encoding"] = {
             "method": encoding,
@@ -155,21 +191,27 @@ def _encoded(source: MaskBankData, name: str, encoding: str | None) -> tuple[Mas
             "unwanted_light_offset": list(offset),
             "unwanted_light_offset_unit": "m",
         }
+    if encoding == "lee":
+        place = carrier_offset(bank.wavelength, bank.second_focal_length, bank.pitch[1], LEE_PERIOD)
+        report = carrier_report(source.transmittance, bank.transmittance, LEE_PERIOD, LEE_GAIN)
+        entry["encoding"] = {
+            "method": encoding,
+            "period": LEE_PERIOD,
+            "period_unit": "pixels along x",
+            **asdict(report),
+            "first_order_offset": place,
+            "first_order_offset_unit": "m",
+        }
     return bank, entry
 
 
 def _plan(
-    bank: MaskBankData,
-    name: str,
-    entry: dict[str, Any],
-    formats: Sequence[str],
-    options: tuple[int | None, str | float | None, str],
+    bank: MaskBankData, name: str, entry: dict[str, Any], formats: Sequence[str], options: Options
 ) -> list[_Task]:
     """The files of one bank; how each format draws it is added to ``entry``."""
-    levels, material, sign = options
     tasks: list[_Task] = []
     if "gds" in formats or "oas" in formats:
-        layout = entry["layout"] = _layout_entry(bank, name, levels, material)
+        layout = entry["layout"] = layout_entry(bank, name, options.levels, options.material)
         write = partial(
             write_layout,
             bank=bank,
@@ -180,40 +222,18 @@ def _plan(
         tasks += [
             _Task(f"{name}.{kind}", kind, name, None, write) for kind in ("gds", "oas") if kind in formats
         ]
-    if "bitmap" in formats:
-        entry["bitmap"] = {"sign": sign, "rule": grey_rule(sign), "row_0": "top of the pattern, largest y"}
+    for kind in (kind for kind in _SUFFIX if kind in formats):
+        entry[kind] = mask_entry(bank, name, kind, options)
         for out, in_ in np.ndindex(*bank.transmittance.shape[:2]):
-            draw = partial(_write_mask, bank=bank, index=(out, in_), sign=sign)
-            tasks.append(_Task(f"{cell_name(name, out, in_)}.png", "bitmap", name, (out, in_), draw))
+            draw = partial(write_mask, bank=bank, index=(out, in_), kind=kind, how=entry[kind])
+            tasks.append(_Task(f"{cell_name(name, out, in_)}.{_SUFFIX[kind]}", kind, name, (out, in_), draw))
+    if "metasurface" in formats:
+        if options.library is None:
+            raise ValueError("library: expected a library of posts for the format 'metasurface', got none.")
+        entry["metasurface"] = posts_entry(options.library, bank, name)
+        post = partial(write_posts, bank=bank, entry=entry["metasurface"])
+        tasks.append(_Task(f"{name}_posts.oas", "metasurface", name, None, post))
     return tasks
-
-
-def _layout_entry(
-    bank: MaskBankData, name: str, levels: int | None, material: str | float | None
-) -> dict[str, Any]:
-    levels = bank.levels or 16 if levels is None else levels
-    material = bank.refractive_index if material is None else material
-    if material is None:
-        raise ValueError(
-            f"material: expected the material of the relief for bank '{name}', got none; "
-            "give --material fused-silica or a refractive index."
-        )
-    index = refractive_index(material, bank.wavelength)
-    return {
-        "levels": levels,
-        "refractive_index": index,
-        "height_2pi": height_2pi(bank.wavelength, index),
-        "height_2pi_unit": "m",
-        "rule": "level = round(phase * levels / (2 pi)) mod levels; its height is level * height_2pi "
-        "/ levels above the deepest floor; bit i is drawn where bit i of (levels - 1 - level) is set",
-        "cell_stem": cell_stem(name),
-        "cells": f"{cell_stem(name)}_O<output channel, 3 digits>_I<input channel, 3 digits>",
-        "layers": layer_table(levels, bank.wavelength, index),
-    }
-
-
-def _write_mask(path: Path, bank: MaskBankData, index: tuple[int, int], sign: str) -> None:
-    write_bitmap(path, np.angle(bank.transmittance[index].astype(np.complex128)), sign)
 
 
 def _write(task: _Task, draft: Path) -> ExportedFile:
@@ -230,26 +250,11 @@ def _publish(draft: Path, out: Path, manifest: Manifest) -> None:
         stale = [file for file in Manifest.load(out, verify=False).files if file.path not in new]
     for name in sorted(new):
         (draft / name).replace(out / name)
-    (draft / NAME).replace(out / NAME)
+    for name in (NAME, SUMS):
+        (draft / name).replace(out / name)
     for file in stale:
         if (out / file.path).is_file() and sha256(out / file.path) == file.sha256:
             (out / file.path).unlink()
-
-
-def _read_layout(folder: Path, files: list[ExportedFile], entry: dict[str, Any]) -> MaskBankData:
-    return read_layout(folder / files[0].path, entry)
-
-
-def _read_bitmaps(folder: Path, files: list[ExportedFile], entry: dict[str, Any]) -> MaskBankData:
-    shape = tuple(entry["shape"])
-    if sorted(file.channels or () for file in files) != sorted(np.ndindex(*shape[:2])):
-        raise ValueError(
-            f"{folder}: expected one bitmap for each of {shape[0]} x {shape[1]} masks, got others."
-        )
-    phase = np.empty(shape)
-    for file in files:
-        phase[file.channels] = read_bitmap(folder / file.path, shape[-2:], entry["bitmap"]["sign"])
-    return MaskBankData.from_described(np.exp(1j * phase), {**entry["geometry"], "levels": GREYS})
 
 
 def _check_choice(name: str, values: Sequence[Any], choices: Sequence[Any]) -> None:

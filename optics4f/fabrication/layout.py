@@ -6,10 +6,9 @@ up, x right, seen looking against the light. A top cell places all masks as dies
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,35 @@ from numpy.typing import NDArray
 from ..extras import require
 from ..files import write_file
 from .bank import MaskBankData, phase_only
+from .dies import LABEL_LAYER, STOP_LAYER, die_cells
+from .marks import OUTLINE_LAYER, Marks, Wafer
 from .raster import merge_rectangles, rasterise
-from .relief import etch_depths, etch_masks, level_of_etch_masks, phase_of_level, quantise_phase
+from .relief import (
+    etch_depths,
+    etch_masks,
+    level_of_etch_masks,
+    mask_count,
+    phase_of_level,
+    quantise_phase,
+)
+from .stream import Boxes, write_gds, write_oas
 
-STOP_LAYER = 10
-LABEL_LAYER = 11
-
+_SURROUND = (
+    {
+        "layer": STOP_LAYER,
+        "datatype": 0,
+        "tone": "drawn area is opaque (chrome stop around the clear aperture)",
+    },
+    {
+        "layer": LABEL_LAYER,
+        "datatype": 0,
+        "tone": "label and the orientation mark F, outside the stop",
+    },
+)
 _DBU = 1e-9  # grid of the file [m]
+_BAND = 64  # rows
 _UNIT = 1e-6  # user unit of the file [m]
 _LIMIT = 2**31  # GDSII keeps coordinates in signed 32-bit integers
-_STAMP = datetime(2000, 1, 1)  # fixed, so that the same masks give the same bytes
 
 
 def cell_stem(name: str) -> str:
@@ -60,17 +78,7 @@ def layer_table(levels: int, wavelength: float, refractive_index: float) -> list
         }
         for bit, depth in enumerate(depths)
     ]
-    stop = {
-        "layer": STOP_LAYER,
-        "datatype": 0,
-        "tone": "drawn area is opaque (chrome stop around the clear aperture)",
-    }
-    label = {
-        "layer": LABEL_LAYER,
-        "datatype": 0,
-        "tone": "label and the orientation mark F, outside the stop",
-    }
-    return [*etched, stop, label]
+    return [*etched, *_SURROUND]
 
 
 def pixel_edges(count: int, origin: float, pitch: float) -> NDArray[np.int64]:
@@ -96,8 +104,31 @@ def pixel_edges(count: int, origin: float, pitch: float) -> NDArray[np.int64]:
     return result
 
 
+def chrome_table() -> list[dict[str, Any]]:
+    """The layers of a mask of chrome on glass: one with pixels, and those around it."""
+    chrome = {"layer": 1, "datatype": 0, "bit": 0, "tone": "drawn area is opaque (chrome)"}
+    return [chrome, *_SURROUND]
+
+
+def outline_row() -> dict[str, Any]:
+    """The row of the layer table that is there where marks with an outline are asked for."""
+    return {
+        "layer": OUTLINE_LAYER,
+        "datatype": 0,
+        "tone": "line just outside the clear aperture, not for making",
+    }
+
+
 def write_layout(
-    path: str | Path, bank: MaskBankData, name: str, levels: int, refractive_index: float
+    path: str | Path,
+    bank: MaskBankData,
+    name: str,
+    levels: int,
+    refractive_index: float,
+    *,
+    marks: Marks | None = None,
+    wafer: Wafer | None = None,
+    compact: bool = False,
 ) -> None:
     """Write the etch masks of a phase-only bank; GDSII, or OASIS if the name ends in ``.oas``.
 
@@ -107,25 +138,73 @@ def write_layout(
         name: Name of the bank, for cells and labels.
         levels: Number of height levels, a power of two from 2 to 256.
         refractive_index: Index of the material; it does not change the drawing, only the etch depths.
+        marks: Crosses, verniers and an outline beside each die, or None.
+        wafer: A wafer with copies of all dies, or None.
+        compact: Write OASIS records relative to one another: the same drawing, faster and in a third of the
+            bytes. Without effect on GDSII.
 
     Raises:
         ValueError: If the modulus varies, the levels are not such a power, or the masks do not fit the file.
     """
-    gdstk = require("gdstk", "fab")
     layer_table(levels, bank.wavelength, refractive_index)  # refuses bad levels or index before the work
-    library = gdstk.Library("OPTICS4F", unit=_UNIT, precision=_DBU)
-    level = quantise_phase(np.angle(phase_only(bank, name).transmittance.astype(np.complex128)), levels)
-    edges = _bank_edges(bank)
+    phasor = phase_only(bank, name).transmittance
+    masks = (etch_masks(_levels(phasor[index], levels), levels) for index in np.ndindex(*phasor.shape[:2]))
+    _write(path, bank, name, masks, mask_count(levels), marks, wafer, compact)
+
+
+def write_chrome(
+    path: str | Path,
+    bank: MaskBankData,
+    name: str,
+    *,
+    marks: Marks | None = None,
+    wafer: Wafer | None = None,
+    compact: bool = False,
+) -> None:
+    """Write a bank of dark and bright pixels as chrome on glass; args as for :func:`write_layout`.
+
+    Raises:
+        ValueError: If the transmittance has more than two values, 0 and one bright one.
+    """
+    dark = bank.transmittance == 0
+    bright = bank.transmittance[~dark]
+    if bright.size and np.abs(bright - bright[0]).max() > 1e-6:  # some tens of epsilon of complex64
+        raise ValueError(f"bank '{name}': expected pixels that are 0 or one bright value, got more values.")
+    masks = ([dark[index]] for index in np.ndindex(*dark.shape[:2]))
+    _write(path, bank, name, masks, 1, marks, wafer, compact)
+
+
+def _levels(phasor: NDArray[np.complex64], levels: int) -> NDArray[np.uint8]:
+    """Levels of one mask, a band of rows at a time: in double precision all of it would be large."""
+    level = np.empty(phasor.shape, dtype=np.uint8)
+    for start in range(0, len(phasor), _BAND):
+        band = slice(start, start + _BAND)
+        level[band] = quantise_phase(np.angle(phasor[band].astype(np.complex128)), levels)
+    return level
+
+
+def _write(
+    path: str | Path,
+    bank: MaskBankData,
+    name: str,
+    masks: Iterator[list[NDArray[np.bool_]]],
+    layers: int,
+    marks: Marks | None,
+    wafer: Wafer | None,
+    compact: bool,
+) -> None:
+    y, x = _bank_edges(bank)
     stem = cell_stem(name)
-    cells = [
-        _mask_cell(cell_name(stem, *index), etch_masks(level[index], levels), *edges)
-        for index in np.ndindex(*level.shape[:2])
-    ]
-    library.add(_top_cell(f"{stem}_TOP", cells, *edges), *cells)
+    names = [cell_name(stem, *index) for index in np.ndindex(*bank.transmittance.shape[:2])]
+    window = (int(x[0]), int(y[0]), int(x[-1]), int(y[-1]))
+    cells = die_cells(stem, names, window, layers, marks, wafer)
+    library = require("gdstk", "fab").Library("OPTICS4F", unit=_UNIT, precision=_DBU)
+    library.add(*cells)
+    boxes = chain(repeat([], len(cells) - len(names)), (_boxes(mask, y, x) for mask in masks))
     if Path(path).suffix == ".oas":
-        write_file(path, lambda draft: library.write_oas(draft, validation="crc32"))
+        write_file(path, lambda draft: write_oas(draft, library, boxes, compact))
     else:
-        write_file(path, lambda draft: library.write_gds(draft, timestamp=_STAMP))
+        write_file(path, lambda draft: write_gds(draft, library, boxes))
 
 
 def read_layout(path: str | Path, entry: Mapping[str, Any]) -> MaskBankData:
@@ -138,9 +217,7 @@ def read_layout(path: str | Path, entry: Mapping[str, Any]) -> MaskBankData:
     Raises:
         ValueError: If a cell is missing or holds something that is not an etch mask.
     """
-    gdstk = require("gdstk", "fab")
-    read = gdstk.read_oas if Path(path).suffix == ".oas" else gdstk.read_gds
-    cells = {cell.name: cell for cell in read(str(path), unit=_UNIT).cells}
+    cells = _cells(path)
     layout = entry["layout"]
     drawn = {name: layout[name] for name in ("levels", "refractive_index")}
     shape = tuple(entry["shape"])
@@ -149,11 +226,35 @@ def read_layout(path: str | Path, entry: Mapping[str, Any]) -> MaskBankData:
     )
     level = np.empty(shape, dtype=np.int64)
     for out, in_ in np.ndindex(*shape[:2]):
-        name = cell_name(layout["cell_stem"], out, in_)
-        if name not in cells:
-            raise ValueError(f"{path}: expected a cell '{name}', got none.")
-        level[out, in_] = _read_level(cells[name], layout["layers"], bank)
+        cell = _cell(cells, cell_name(layout["cell_stem"], out, in_), path)
+        level[out, in_] = _read_level(cell, layout["layers"], bank)
     return replace(bank, transmittance=np.exp(1j * phase_of_level(level, bank.levels)))
+
+
+def read_chrome(path: str | Path, stem: str, like: MaskBankData) -> NDArray[np.bool_]:
+    """Where the chrome of a file lies, on the pixels of a bank, shape [C_out, C_in, H, W].
+
+    Raises:
+        ValueError: As :func:`read_layout`.
+    """
+    cells = _cells(path)
+    dark = np.empty(like.transmittance.shape, dtype=bool)
+    for index in np.ndindex(*dark.shape[:2]):
+        cell = _cell(cells, cell_name(stem, *index), path)
+        dark[index] = ~_read_level(cell, chrome_table(), like).astype(bool)
+    return dark
+
+
+def _cells(path: str | Path) -> dict[str, Any]:
+    gdstk = require("gdstk", "fab")
+    read = gdstk.read_oas if Path(path).suffix == ".oas" else gdstk.read_gds
+    return {cell.name: cell for cell in read(str(path), unit=_UNIT).cells}
+
+
+def _cell(cells: dict[str, Any], name: str, path: str | Path) -> Any:
+    if name not in cells:
+        raise ValueError(f"{path}: expected a cell '{name}', got none.")
+    return cells[name]
 
 
 def _read_level(cell: Any, layers: list[dict[str, Any]], bank: MaskBankData) -> NDArray[np.int64]:
@@ -173,55 +274,10 @@ def _bank_edges(bank: MaskBankData) -> tuple[NDArray[np.int64], NDArray[np.int64
     return pixel_edges(rows, y, dy), pixel_edges(columns, x, dx)
 
 
-def _mask_cell(name: str, masks: list[NDArray[np.bool_]], y: NDArray[np.int64], x: NDArray[np.int64]) -> Any:
-    gdstk = require("gdstk", "fab")
-    cell = gdstk.Cell(name)
+def _boxes(masks: list[NDArray[np.bool_]], y: NDArray[np.int64], x: NDArray[np.int64]) -> Boxes:
+    """Rectangles of the masks, mask i on layer i + 1."""
+    boxes = []
     for bit, mask in enumerate(masks):
         row, row_stop, column, column_stop = merge_rectangles(mask).T
-        corners = np.stack([x[column], y[row], x[column_stop], y[row_stop]], axis=1)
-        _add_rectangles(cell, corners, bit + 1)
-    margin = _margin(y, x)
-    left, bottom, right, top = int(x[0]), int(y[0]), int(x[-1]), int(y[-1])
-    frame = [  # no holes in GDSII: the opaque surround is four rectangles
-        (left - margin, bottom - margin, right + margin, bottom),
-        (left - margin, top, right + margin, top + margin),
-        (left - margin, bottom, left, top),
-        (right, bottom, right + margin, top),
-    ]
-    _add_rectangles(cell, np.array(frame), STOP_LAYER)
-    size = margin * 3 // 4
-    for text, corner in (
-        (name, (left, bottom - 2 * margin)),
-        ("F", (left - margin, top + margin + margin // 4)),
-    ):
-        place = (corner[0] * _DBU / _UNIT, corner[1] * _DBU / _UNIT)
-        cell.add(*gdstk.text(text, size * _DBU / _UNIT, place, layer=LABEL_LAYER))
-    return cell
-
-
-def _add_rectangles(cell: Any, corners: NDArray[np.int64], layer: int) -> None:
-    gdstk = require("gdstk", "fab")
-    for left, bottom, right, top in (corners * (_DBU / _UNIT)).tolist():
-        cell.add(gdstk.rectangle((left, bottom), (right, top), layer=layer))
-
-
-def _margin(y: NDArray[np.int64], x: NDArray[np.int64]) -> int:
-    """Width of the opaque frame: a tenth of the window, at least 2 um so that the label can be drawn [nm]."""
-    return max(2000, int(max(y[-1] - y[0], x[-1] - x[0])) // 10)
-
-
-def _top_cell(name: str, cells: list[Any], y: NDArray[np.int64], x: NDArray[np.int64]) -> Any:
-    """All dies on a near-square array, row by row from the top left, a frame's width apart."""
-    gdstk = require("gdstk", "fab")
-    columns = math.ceil(math.sqrt(len(cells)))
-    margin = _margin(y, x)
-    step_x, step_y = int(x[-1] - x[0]) + 3 * margin, int(y[-1] - y[0]) + 5 * margin
-    if max(step_x, step_y) * (columns + 1) >= _LIMIT:
-        raise ValueError(
-            f"pitch: expected dies that fit in 2.1 m, got {columns} columns of {step_x * _DBU:.3g} m."
-        )
-    top = gdstk.Cell(name)
-    for k, cell in enumerate(cells):
-        row, column = divmod(k, columns)
-        top.add(gdstk.Reference(cell, (column * step_x * _DBU / _UNIT, -row * step_y * _DBU / _UNIT)))
-    return top
+        boxes.append((bit + 1, np.stack([x[column], y[row], x[column_stop], y[row_stop]], axis=1)))
+    return boxes

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from .._version import __version__
-from ..files import sha256, write_json
+from ..files import sha256, write_json, write_text
 from .bank import ORIENTATION
 
 NAME = "manifest.json"
+SUMS = "SHA256SUMS"  # of the manifest and every file, as sha256sum -c reads it
 FORMAT = "optics4f-export"
 FORMAT_VERSION = 1
 
@@ -22,7 +23,7 @@ class ExportedFile:
 
     Args:
         path: Name within the folder of the manifest.
-        format: "gds", "oas" or "bitmap".
+        format: "gds", "oas", "bitmap", "tiff", "height", "stl" or "metasurface".
         bank: Name of the bank.
         channels: (output, input) channel of the one mask in it, or None if it holds all masks of the bank.
         size: Length [byte].
@@ -52,13 +53,15 @@ class Manifest:
     files: tuple[ExportedFile, ...]
 
     def save(self, folder: str | Path) -> None:
-        """Write ``manifest.json`` into a folder, atomically."""
+        """Write ``manifest.json``, and ``SHA256SUMS`` with its hash and those of all files, atomically."""
         head = {"format": FORMAT, "format_version": FORMAT_VERSION, "software": f"optics4f {__version__}"}
         write_json(Path(folder) / NAME, {**head, "orientation": ORIENTATION, **asdict(self)})
+        lines = [(sha256(Path(folder) / NAME), NAME), *((file.sha256, file.path) for file in self.files)]
+        write_text(Path(folder) / SUMS, "".join(f"{digest}  {name}\n" for digest, name in lines))
 
     @classmethod
     def load(cls, folder: str | Path, verify: bool = True) -> Manifest:
-        """Read the manifest of a folder and check every file in it.
+        """Read the manifest of a folder; check it and every file. Older folders have no ``SHA256SUMS``.
 
         Args:
             folder: Folder that was exported to.
@@ -71,6 +74,8 @@ class Manifest:
         """
         path = Path(folder) / NAME
         manifest = cls._parse(path)
+        if verify:
+            _check_sums(path)
         for file in manifest.files if verify else ():
             place = path.parent / file.path
             found = sha256(place) if place.is_file() else "no such file"
@@ -97,6 +102,18 @@ class Manifest:
             raise ValueError(
                 f"{path}: expected a complete manifest, got one without or with a wrong {error}."
             ) from None
+
+
+def _check_sums(manifest: Path) -> None:
+    sums = manifest.parent / SUMS
+    if not sums.is_file():
+        return
+    lines = [line.split() for line in sums.read_bytes().decode("utf-8", "replace").splitlines()]
+    listed = [line[0] for line in lines if line[1:] == [manifest.name]]
+    if listed != [sha256(manifest)]:
+        raise ValueError(
+            f"{manifest}: expected SHA-256 {', '.join(listed) or 'in ' + SUMS}, got {sha256(manifest)}."
+        )
 
 
 def _file(record: dict[str, Any]) -> ExportedFile:

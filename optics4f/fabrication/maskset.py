@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from errno import EIO
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,18 @@ import numpy as np
 
 from .._version import __version__
 from ..extras import require
-from ..files import write_file
+from ..files import sha256, write_file
 from .bank import ORIENTATION, MaskBankData
+from .hdf5 import MAX_BYTES, attributes, samples
+from .schema import check_schema, load_schema
 
 FORMAT = "optics4f-masks"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""Version 2 adds material, dispersion table and flips to a bank, and a seal before the HDF5."""
+
+SEAL_SIZE = 512  # the smallest user block of HDF5
+_SEAL = b"optics4f-masks, sealed: SHA-256 of all bytes after the first 512\n"
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 _README = (
     "Each group /banks/<name> is one Fourier plane. Its dataset 'transmittance' [C_out, C_in, H, W] is the "
@@ -28,7 +37,8 @@ _README = (
     "attribute 'orientation' says. The optics compute T = c t with 20 log10 c = sum_scale_db. "
     "content_sha256 of a bank is the SHA-256 of its attributes (without 'orientation' and 'content_sha256',"
     " with the dataset's 'shape') as compact JSON with sorted keys, followed by the samples as little-"
-    "endian float32 pairs (real, imaginary) in C order."
+    "endian float32 pairs (real, imaginary) in C order. 'flips' is a history, nothing to be undone. The "
+    "first 512 bytes of the file are an HDF5 user block with the SHA-256 of the rest."
 )
 _AXES = ("C_out", "C_in", "H", "W")
 
@@ -39,7 +49,8 @@ class MaskSet:
 
     Args:
         banks: Bank by name; letters, digits, '_' and '-' (names become file names and cell names).
-        provenance: Anything JSON can hold: model, training run, licence, author.
+        provenance: Anything JSON can hold: model, training run, licence, author; :func:`provenance` makes
+            the usual entries.
 
     Raises:
         ValueError: If there is no bank, a name cannot be a file name, or two differ only in case.
@@ -72,14 +83,22 @@ class MaskSet:
         """Write the set as HDF5, atomically; the same set gives the same bytes.
 
         Raises:
-            OSError: If the file cannot be written.
+            OSError: If the file cannot be written; nothing is left behind.
             MissingExtraError: If h5py is not installed.
         """
-        write_file(path, self._write)
+        try:
+            write_file(path, self._write)
+        except (OSError, RuntimeError) as error:  # of a full disk h5py says either, about the draft
+            code, reason = getattr(error, "errno", None) or EIO, str(error).split("\n")[0]
+            raise OSError(code, f"expected to write the mask set, got: {reason}", str(path)) from error
 
     @classmethod
-    def load(cls, path: str | Path) -> MaskSet:
+    def load(cls, path: str | Path, max_bytes: int = MAX_BYTES) -> MaskSet:
         """Read a set and check its hashes; nothing in the file is executed.
+
+        Args:
+            path: The file.
+            max_bytes: Largest size of all samples together, unpacked.
 
         Raises:
             ValueError: If the file is damaged, was altered, is newer than this software, or is something
@@ -90,14 +109,15 @@ class MaskSet:
         h5py = require("h5py", "fab")
         Path(path).stat()  # a missing file is reported as such, by the system
         with _reading(path):
+            sealed = _check_seal(Path(path))
             if not h5py.is_hdf5(path):
                 raise _Refused("an HDF5 mask set", "a file that is not complete HDF5")
             with h5py.File(path, "r") as file:
-                return cls._read(file)
+                return cls._read(file, sealed, max_bytes)
 
     def _write(self, draft: Path) -> None:
         h5py = require("h5py", "fab")
-        with h5py.File(draft, "w") as file:
+        with h5py.File(draft, "w", userblock_size=SEAL_SIZE) as file:
             for name, bank in self.banks.items():
                 _write_bank(file.create_group(f"banks/{name}"), bank)
             file.attrs["README"] = _README
@@ -106,19 +126,64 @@ class MaskSet:
             file.attrs["format_version"] = FORMAT_VERSION
             file.attrs["provenance"] = _json(self.provenance)
             file.attrs["software"] = f"optics4f {__version__}"
+        seal(draft)
 
     @classmethod
-    def _read(cls, file: Any) -> MaskSet:
-        if _plain(file.attrs.get("format")) != FORMAT:
-            raise _Refused(f"the format '{FORMAT}'", f"{_plain(file.attrs.get('format'))!r}")
-        version = _plain(file.attrs["format_version"])
-        if version != FORMAT_VERSION:
-            raise _Refused(f"format version {FORMAT_VERSION}", f"version {version}")
-        banks = {name: _read_bank(name, file["banks"]) for name in file["banks"]}
-        masks = cls(banks, json.loads(file.attrs["provenance"]))
-        if masks.content_sha256 != _plain(file.attrs["content_sha256"]):
+    def _read(cls, file: Any, sealed: bool, max_bytes: int) -> MaskSet:
+        document = attributes(file)
+        if document.get("format") != FORMAT:
+            raise _Refused(f"the format '{FORMAT}'", f"{document.get('format')!r}")
+        version = document.get("format_version")
+        if not isinstance(version, int) or not 1 <= version <= FORMAT_VERSION:
+            raise _Refused(f"format version 1 to {FORMAT_VERSION}", f"version {version}")
+        if version > 1 and not sealed:
+            raise _Refused("the seal of format version 2", "none")
+        if not isinstance(file.get("banks"), require("h5py", "fab").Group):
+            raise _Refused("a group of banks", "none")
+        document["provenance"] = json.loads(document.get("provenance", "null"))
+        document["banks"] = {name: _described(name, file["banks"]) for name in file["banks"]}
+        check_schema(document, load_schema("masks"), "masks")
+        banks: dict[str, MaskBankData] = {}
+        for name, entry in document["banks"].items():
+            banks[name] = _read_bank(name, file["banks"][name], entry, max_bytes)
+            max_bytes -= banks[name].transmittance.nbytes
+        masks = cls(banks, document["provenance"])
+        if masks.content_sha256 != document["content_sha256"]:
             raise _Refused("the content its hash was made for", "other content")
         return masks
+
+
+def provenance(
+    checkpoint: str | Path | None = None,
+    data: str | None = None,
+    command: Sequence[str] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Where masks come from, as a mask set stores it; what is not given is left out.
+
+    Args:
+        checkpoint: File of the trained numbers; its SHA-256 is stored.
+        data: Name of the data set.
+        command: The command and its arguments.
+        more: Anything else JSON can hold.
+
+    Raises:
+        FileNotFoundError: If there is no such checkpoint.
+    """
+    known: dict[str, Any] = {"code_version": f"optics4f {__version__}"}
+    if checkpoint is not None:
+        known["checkpoint_sha256"] = sha256(checkpoint)
+    if data is not None:
+        known["data"] = data
+    if command is not None:
+        known["command"] = [str(part) for part in command]
+    return {**known, **more}
+
+
+def seal(path: str | Path) -> None:
+    """Write the SHA-256 of what follows into the user block of a mask-set file."""
+    with Path(path).open("r+b") as file:
+        file.write(_seal_of(file))
 
 
 class _Refused(Exception):
@@ -143,29 +208,53 @@ def _write_bank(group: Any, bank: MaskBankData) -> None:
     )
     for dimension, label in zip(dataset.dims, _AXES, strict=True):
         dimension.label = label
-    attributes = {**bank.described(), "orientation": ORIENTATION, "content_sha256": bank.content_sha256}
-    for name in sorted(attributes):
-        group.attrs[name] = attributes[name]
+    described = {**bank.described(), "orientation": ORIENTATION, "content_sha256": bank.content_sha256}
+    for name in sorted(described):
+        group.attrs[name] = described[name]
 
 
-def _read_bank(name: str, banks: Any) -> MaskBankData:
+def _described(name: str, banks: Any) -> dict[str, Any]:
     h5py = require("h5py", "fab")
-    links = (banks.get(name, getlink=True), banks[name].get("transmittance", getlink=True))
-    dataset = banks[name]["transmittance"]
-    # The samples must stand in this file: a link or an external file could read anything on the disk.
-    if not all(isinstance(link, h5py.HardLink) for link in links) or dataset.is_virtual or dataset.external:
-        raise _Refused(f"the samples of bank '{name}' in this file", "a link to another place")
-    if dataset.dtype != np.complex64 or dataset.ndim != 4:
+    # A bank must stand in this file: a link could read anything on the disk.
+    link = banks.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink) or not isinstance(banks[name], h5py.Group):
+        raise _Refused(f"the bank '{name}' in this file", "a link to another place, or no group")
+    dataset = banks[name].get("transmittance", getlink=True)
+    if not isinstance(dataset, h5py.HardLink):
+        raise _Refused(f"the samples of bank '{name}' in this file", "a link to another place, or none")
+    return {**attributes(banks[name]), "shape": list(banks[name]["transmittance"].shape)}
+
+
+def _read_bank(name: str, group: Any, described: dict[str, Any], max_bytes: int) -> MaskBankData:
+    dataset = group["transmittance"]
+    if dataset.dtype != np.complex64:
         raise _Refused("transmittance [C_out, C_in, H, W] of complex64", f"{dataset.dtype} {dataset.shape}")
-    attributes = {key: _plain(value) for key, value in banks[name].attrs.items()}
-    bank = MaskBankData.from_described(dataset[()], attributes)
-    if bank.content_sha256 != attributes["content_sha256"]:
-        raise _Refused(f"bank '{name}' with SHA-256 {attributes['content_sha256']}", bank.content_sha256)
+    if described["orientation"] != ORIENTATION:
+        raise _Refused(f"bank '{name}' in the orientation of this format", "another orientation")
+    bank = MaskBankData.from_described(samples(group, "transmittance", max_bytes), described)
+    if bank.content_sha256 != described["content_sha256"]:
+        raise _Refused(f"bank '{name}' with SHA-256 {described['content_sha256']}", bank.content_sha256)
     return bank
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value
+def _check_seal(path: Path) -> bool:
+    """Whether the file has a seal, which is then right; damage is found before HDF5 parses anything."""
+    with path.open("rb") as file:
+        found = file.read(SEAL_SIZE)
+        if found.startswith(_SIGNATURE):
+            return False  # format version 1 has no seal
+        if not found.startswith(_SEAL):
+            raise _Refused("an HDF5 mask set", "a file that is not complete HDF5, or has no seal")
+        if found != _seal_of(file):
+            raise _Refused("the bytes its seal was made for", "other bytes: the file was cut or altered")
+    return True
+
+
+def _seal_of(file: BufferedIOBase) -> bytes:
+    file.seek(SEAL_SIZE)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return (_SEAL + digest.encode() + b"\n").ljust(SEAL_SIZE, b"\0")
 
 
 def _json(value: Mapping[str, Any]) -> str:

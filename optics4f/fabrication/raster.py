@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_SORTABLE = 2**62  # rectangles are sorted as one integer each, in 63 bits
+
 
 def merge_rectangles(pixels: ArrayLike) -> NDArray[np.int64]:
     """Cover the True pixels exactly, without overlap, by few rectangles.
@@ -20,19 +22,31 @@ def merge_rectangles(pixels: ArrayLike) -> NDArray[np.int64]:
     Returns:
         Rectangles (row_start, row_stop, column_start, column_stop), stops not included, shape [R, 4], ordered
         by row_start and column_start.
+
+    Raises:
+        ValueError: If a rectangle has no number of its own among the 64-bit integers.
     """
     bits: NDArray[Any] = np.asarray(pixels, dtype=bool)
-    change = np.diff(np.pad(bits, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    row, start = np.nonzero(change == 1)
-    stop = np.nonzero(change == -1)[1]
-    order = np.lexsort((row, stop, start))  # equal runs stand together, from the lowest row up
-    row, start, stop = row[order], start[order], stop[order]
-    follows = (np.diff(start) == 0) & (np.diff(stop) == 0) & (np.diff(row) == 1)
-    first = np.flatnonzero(np.concatenate(([True], ~follows))[: len(row)])
-    last = np.flatnonzero(np.concatenate((~follows, [True]))[: len(row)])
-    rectangles = np.stack([row[first], row[last] + 1, start[first], stop[first]], axis=1)
-    ordered: NDArray[np.int64] = rectangles[np.lexsort((rectangles[:, 2], rectangles[:, 0]))]
-    return ordered
+    rows, columns = bits.shape
+    wide = columns + 1  # a False ends every row, so that one pass over the flat array finds all runs
+    if rows * rows * wide * wide >= _SORTABLE:
+        raise ValueError(f"pixels: expected fewer than 2e9 of them, got {rows} x {columns}.")
+    flat = np.zeros(rows * wide + 1, dtype=bool)
+    flat[1:].reshape(rows, wide)[:, :columns] = bits
+    change = np.flatnonzero(flat[1:] != flat[:-1])  # start, stop, start, stop, ...
+    row, start = np.divmod(change[::2], wide)
+    stop = change[1::2] - row * wide
+    # One integer for each run, sorted: equal runs stand together, from the lowest row up.
+    run = np.sort((start * wide + stop) * (rows + 1) + row)
+    ends = np.concatenate(([True], np.diff(run) != 1, [True]))[: len(run) + 1]
+    first, last = run[ends[:-1]], run[ends[1:]]
+    span, row = np.divmod(first, rows + 1)
+    ordered = np.sort((row * wide * wide + span) * (rows + 1) + last - first)
+    ordered, height = np.divmod(ordered, rows + 1)
+    ordered, stop = np.divmod(ordered, wide)
+    row, start = np.divmod(ordered, wide)
+    rectangles: NDArray[np.int64] = np.stack([row, row + height + 1, start, stop], axis=1)
+    return rectangles
 
 
 def rasterise(polygons: Sequence[NDArray[Any]], y: NDArray[Any], x: NDArray[Any]) -> NDArray[np.bool_]:
