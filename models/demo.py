@@ -14,7 +14,7 @@ from torch import nn
 
 from optics4f.fabrication import Manifest, MaskSet, export_masks, read_back
 from optics4f.fabrication.bench import bank_of
-from optics4f.fabrication.relief import fused_silica_index
+from optics4f.fabrication.materials import refractive_index
 from optics4f.record import Record, save_records
 from optics4f.transduction import LatencyBudget, optical_network_budget
 from optics4f.transduction.measurement import measure, median_record
@@ -204,7 +204,7 @@ def _train(
 
 def _export(options: DemoOptions, complex_student: Any, relief_student: Any) -> Manifest:
     """``masks.h5`` with both banks; layout and bitmaps of the one that a relief can hold."""
-    index = fused_silica_index(relief_student.optics.wavelength)
+    index = refractive_index("fused-silica", relief_student.optics.wavelength)
     banks = {
         "complex": bank_of(complex_student.optics),
         "relief": bank_of(relief_student.optics, refractive_index=index, levels=LEVELS, encoding="phase"),

@@ -328,7 +328,7 @@ def test_only_the_bank_asked_for(tmp_path: Path) -> None:
         ({"base": "0 mm"}, "export base: expected more than 0 m, got 0 mm"),
         ({"levels": 10}, "levels: expected a power of two from 2 to 256, got 10"),
         ({"levels": 0}, "levels: expected a power of two from 2 to 256, got 0"),
-        ({"material": "glass"}, "material: expected 'fused-silica' or a refractive index, got 'glass'"),
+        ({"material": "glass"}, "material: expected one of fused-silica, .*got 'glass'"),
         ({"sign": "up"}, "sign: expected one of phase, minus_phase, got 'up'"),
     ],
 )

@@ -13,7 +13,7 @@ from optics4f.fabrication.materials import (
     refractive_index,
     with_material,
 )
-from optics4f.fabrication.relief import fused_silica_index, height_2pi
+from optics4f.fabrication.relief import height_2pi
 
 MATERIALS = load_materials()
 GREEN, RED = 532e-9, 632.8e-9
@@ -56,14 +56,6 @@ def test_heights_of_one_wave() -> None:
     # Printed to 0.1 nm, from n to four decimals: an error of 5e-5 in 0.46 is 0.13 nm.
     assert height_2pi(GREEN, refractive_index("fused-silica", GREEN)) * 1e9 == pytest.approx(1154.8, abs=0.2)
     assert height_2pi(RED, refractive_index("fused-silica", RED)) * 1e9 == pytest.approx(1384.7, abs=0.2)
-
-
-def test_the_relief_uses_the_same_fused_silica() -> None:
-    for wavelength in (0.21e-6, GREEN, 3.71e-6):
-        # One formula in two places: rounding only.
-        assert refractive_index("fused-silica", wavelength) == pytest.approx(
-            fused_silica_index(wavelength), abs=1e-14
-        )
 
 
 @pytest.mark.parametrize("name", MATERIALS)

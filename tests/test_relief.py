@@ -5,17 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optics4f.fabrication.materials import refractive_index
 from optics4f.fabrication.relief import (
     binary_masks,
     etch_depths,
     etch_masks,
-    fused_silica_index,
     height_2pi,
     level_of_etch_masks,
     phase_of_height,
     phase_of_level,
     quantise_phase,
-    refractive_index,
     relief_height,
 )
 
@@ -23,30 +22,10 @@ GREEN = 532e-9
 LEVELS = [2, 4, 8, 16, 32, 256]
 
 
-def test_fused_silica_has_the_published_index() -> None:
-    # Malitson's table prints five decimals; the 532 nm value is quoted to four, hence half of the last digit.
-    assert fused_silica_index(0.58756e-6) == pytest.approx(1.45846, abs=5e-6)
-    assert fused_silica_index(GREEN) == pytest.approx(1.4607, abs=5e-5)
-    assert refractive_index("fused-silica", GREEN) == fused_silica_index(GREEN)
-    assert refractive_index("1.64", GREEN) == 1.64
-
-
-@pytest.mark.parametrize("wavelength", [0.2e-6, 3.8e-6, float("nan")])
-def test_fused_silica_refuses_what_the_formula_does_not_cover(wavelength: float) -> None:
-    with pytest.raises(ValueError, match=r"0\.21 um to 3\.71 um"):
-        fused_silica_index(wavelength)
-
-
-@pytest.mark.parametrize("material", ["glass", "1.0", 0.5, "nan"])
-def test_unknown_material_is_refused(material: str | float) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        refractive_index(material, GREEN)
-
-
 def test_height_of_one_wave_in_fused_silica() -> None:
     # n to four decimals gives the height to 1e-4 / 0.46 = 2e-4 of itself at worst; printed to 0.1 nm.
     assert height_2pi(GREEN, 1.4607) * 1e9 == pytest.approx(1154.8, abs=0.05)
-    assert height_2pi(GREEN, fused_silica_index(GREEN)) * 1e9 == pytest.approx(1154.8, abs=0.1)
+    assert height_2pi(GREEN, refractive_index("fused-silica", GREEN)) * 1e9 == pytest.approx(1154.8, abs=0.1)
 
 
 def test_positive_phase_is_thicker_glass_and_wraps() -> None:
@@ -80,7 +59,7 @@ def test_levels_survive_quantisation(levels: int) -> None:
 
 def test_etch_depths_of_sixteen_levels() -> None:
     # The published depths are rounded to 0.1 nm.
-    depths = etch_depths(16, GREEN, fused_silica_index(GREEN)) * 1e9
+    depths = etch_depths(16, GREEN, refractive_index("fused-silica", GREEN)) * 1e9
     np.testing.assert_allclose(depths[::-1], [577.4, 288.7, 144.3, 72.2], atol=0.06)
 
 

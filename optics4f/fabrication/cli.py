@@ -1,4 +1,4 @@
-"""The commands ``export`` and ``masks``."""
+"""The commands ``export``, ``masks``, ``rules`` and ``import-masks``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this folder to the command line."""
     app.command("export")(export)
     app.command("masks")(masks)
+    app.command("rules")(rules)
+    app.command("import-masks")(import_masks)
 
 
 def export(
@@ -50,6 +52,10 @@ def export(
     ] = None,
     min_feature: Annotated[str, typer.Option(help="Metasurface: smallest post.")] = "0 nm",
     min_gap: Annotated[str, typer.Option(help="Metasurface: smallest gap.")] = "0 nm",
+    marks: Annotated[
+        bool, typer.Option(help="Layout: crosses, verniers and an outline around each mask.")
+    ] = False,
+    compact: Annotated[bool, typer.Option(help="Layout: smaller OASIS, with repetitions.")] = False,
 ) -> None:
     """Write masks for a mask shop, a modulator, a printer or a metasurface foundry, with a manifest."""
     from rich.console import Console
@@ -76,6 +82,8 @@ def export(
             device=profile,
             library=posts,
             base=base,
+            marks=marks,
+            compact=compact,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     _show_files(manifest, out)
@@ -96,6 +104,77 @@ def masks(path: Annotated[Path, typer.Argument(metavar="MASKS.h5", help="Mask-se
     console.print(table)
     for name, value in maskset.provenance.items():
         console.print(f"{name}: {value}", markup=False)
+
+
+def rules(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with an exported layout.")],
+    profile: Annotated[
+        str, typer.Option(help="Tool: generic, heidelberg_dwl66, heidelberg_mla150, ebeam or oasis_mask.")
+    ] = "generic",
+    min_feature: Annotated[str, typer.Option(help="Smallest thing that is drawn.")] = "1 um",
+    min_gap: Annotated[str, typer.Option(help="Smallest gap between things that are drawn.")] = "1 um",
+    grid: Annotated[str, typer.Option(help="Address unit of the writer.")] = "1 nm",
+    kissing_corners: Annotated[bool, typer.Option(help="Let pixels touch by a corner alone.")] = False,
+    strict: Annotated[bool, typer.Option(help="Anything found is an error.")] = False,
+) -> None:
+    """Check layouts as they were drawn: widths, gaps, corners, grid, and what the writing tool takes."""
+    from .manifest import Manifest
+    from .profiles import check_profile
+    from .rules import Rules
+    from .shop import broken_rules
+
+    process = Rules(min_feature, min_gap, grid, kissing_corners=kissing_corners)
+    files = [file for file in Manifest.load(folder).files if file.format in ("gds", "oas")]
+    if not files:
+        raise ValueError(f"{folder}: expected a layout, gds or oas, got none.")
+    found = [
+        f"{file.path}: {finding.text}"
+        for file in files
+        for finding in check_profile(folder / file.path, profile)
+    ]
+    found += broken_rules(folder, files[0].format, process)
+    if strict and found:
+        raise ValueError(f"rules: expected a layout that can be made, got {len(found)} findings: {found[0]}")
+    for line in found or [f"{', '.join(file.path for file in files)}: nothing to find fault with."]:
+        typer.echo(line)
+
+
+def import_masks(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="NPY, MATLAB or torch file of kernels or T.")],
+    out: Annotated[Path, typer.Option(help="Mask-set file to write.")],
+    wavelength: Annotated[str, typer.Option(help="Vacuum wavelength, e.g. '532 nm'.")],
+    focal_length: Annotated[str, typer.Option(help="Of the lens before the masks.")],
+    shape: Annotated[str, typer.Option(help="Samples of the input plane, e.g. 224x224.")],
+    spacing: Annotated[str, typer.Option(help="Their distance, e.g. '8 um'.")],
+    row_0: Annotated[str, typer.Option(help="Where row 0 of a kernel is: top, as in a CNN, or bottom.")],
+    convention: Annotated[str, typer.Option(help="correlation, as conv2d computes, or convolution.")],
+    imaginary: Annotated[Path | None, typer.Option(help="File of the imaginary part.")] = None,
+    variable: Annotated[str | None, typer.Option(help="Name of the array in the file.")] = None,
+    bank: Annotated[str, typer.Option(help="Name of the bank.")] = "imported",
+) -> None:
+    """Turn other people's kernels into a mask-set file; nothing in their file is executed."""
+    import sys
+
+    from .importers import import_kernels, imported_set
+
+    height, _, width = shape.partition("x")
+    if not (height.strip().isdigit() and width.strip().isdigit()):
+        raise ValueError(f"--shape: expected height x width such as 224x224, got {shape!r}.")
+    made = import_kernels(
+        path,
+        wavelength=wavelength,
+        focal_length=focal_length,
+        input_shape=(int(height), int(width)),
+        input_spacing=spacing,
+        row_0=row_0,
+        convention=convention,
+        imaginary=imaginary,
+        variable=variable,
+    )
+    files = [path] if imaginary is None else [path, imaginary]
+    imported_set(bank, made, files, command=sys.argv).save(out)
+    outputs, inputs = made.transmittance.shape[:2]
+    typer.echo(f"{inputs} -> {outputs} masks, scale {made.scale_db:.2f} dB; wrote {out}")
 
 
 def _posts(
@@ -126,9 +205,11 @@ def _lines(bank: MaskBankData) -> list[tuple[str, str]]:
         ("focal lengths", ", ".join(focal)),
         ("input plane", f"{bank.input_shape[0]} x {bank.input_shape[1]}"),
         ("input spacing (y, x)", " x ".join(compact(d, "m") for d in bank.input_spacing)),
+        ("material", bank.material or "none"),
         ("refractive index", "none" if bank.refractive_index is None else f"{bank.refractive_index:.5g}"),
         ("computes", bank.convention + (", output inverted" if bank.invert_output else "")),
         ("encoding", f"{bank.encoding}, {f'{bank.levels} levels' if bank.levels else 'continuous'}"),
+        ("turned over", ", ".join(map(str, bank.flips)) or "never"),
         ("scale", f"{bank.scale_db:.2f} dB"),
         ("scale of the sum", f"{bank.sum_scale_db:.2f} dB"),
         ("SHA-256", bank.content_sha256[:12]),

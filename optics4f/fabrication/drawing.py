@@ -30,8 +30,10 @@ from .heightmap import (
 )
 from .layout import cell_stem, layer_table, read_layout
 from .manifest import ExportedFile
+from .marks import Marks
+from .materials import refractive_index
 from .metasurface import PostLibrary, read_posts
-from .relief import height_2pi, phase_of_height, phase_of_level, quantise_phase, refractive_index
+from .relief import height_2pi, phase_of_height, phase_of_level, quantise_phase
 from .stl import read_relief, write_relief
 
 
@@ -44,6 +46,8 @@ class Options(NamedTuple):
     device: Modulator | DoseCurve | None
     library: PostLibrary | None
     base: float
+    marks: Marks | None = None
+    compact: bool = False
 
 
 def mask_entry(bank: MaskBankData, name: str, kind: str, options: Options) -> dict[str, Any]:

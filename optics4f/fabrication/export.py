@@ -24,8 +24,9 @@ from ..units import positive_si
 from .bank import MaskBankData, phase_only
 from .devices import DoseCurve, Modulator
 from .drawing import Options, layout_entry, mask_entry, read_bank, write_mask
-from .layout import cell_name, write_layout
+from .layout import cell_name, outline_row, write_layout
 from .manifest import NAME, SUMS, ExportedFile, Manifest
+from .marks import Marks
 from .maskset import MaskSet
 from .metasurface import PostLibrary, posts_entry, write_posts
 
@@ -61,6 +62,8 @@ def export_masks(
     device: Modulator | DoseCurve | None = None,
     library: PostLibrary | None = None,
     base: Any = "0.5 mm",
+    marks: Marks | bool = False,
+    compact: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     r"""Write masks and a manifest into a folder.
@@ -83,6 +86,8 @@ def export_masks(
         device: What shows the bitmaps; if None they have 8 bits and the size of the mask.
         library: Posts of the metasurface.
         base: Thickness under the lowest floor of the solid [length].
+        marks: Crosses, verniers and outline around each mask of a layout; True for the usual ones.
+        compact: Smaller OASIS, with repetitions.
         progress: Called with the number of files written and of all files.
 
     Raises:
@@ -92,7 +97,9 @@ def export_masks(
     _check_choice("formats", formats or [None], FORMATS)
     _check_choice("encoding", [encoding], (None, *ENCODINGS))
     _check_choice("bank", [bank], (None, *maskset.banks))
-    options = Options(levels, material, sign, device, library, positive_si(base, "m", "export base"))
+    drawn = Marks() if marks is True else marks or None
+    floor = positive_si(base, "m", "export base")
+    options = Options(levels, material, sign, device, library, floor, drawn, compact)
     banks: dict[str, dict[str, Any]] = {}
     tasks: list[_Task] = []
     for name, source in maskset.banks.items():
@@ -218,7 +225,11 @@ def _plan(
             name=name,
             levels=layout["levels"],
             refractive_index=layout["refractive_index"],
+            marks=options.marks,
+            compact=options.compact,
         )
+        if options.marks is not None and options.marks.outline:
+            layout["layers"].append(outline_row())
         tasks += [
             _Task(f"{name}.{kind}", kind, name, None, write) for kind in ("gds", "oas") if kind in formats
         ]

@@ -12,51 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-_SELLMEIER = ((0.6961663, 0.0684043), (0.4079426, 0.1162414), (0.8974794, 9.896161))
-
-
-def fused_silica_index(wavelength: float) -> float:
-    r"""Refractive index of fused silica at 20 degrees Celsius.
-
-    .. math:: n^2 - 1 = \sum_k \frac{B_k \lambda^2}{\lambda^2 - C_k^2}
-
-    Args:
-        wavelength: Vacuum wavelength [m], 0.21 um to 3.71 um.
-
-    Raises:
-        ValueError: If the wavelength is outside the range of the formula.
-
-    Source: Malitson, Journal of the Optical Society of America 55, 1205 (1965).
-
-    Example:
-        >>> round(fused_silica_index(532e-9), 4)
-        1.4607
-    """
-    micrometres = wavelength * 1e6
-    if not 0.21 <= micrometres <= 3.71:
-        raise ValueError(
-            f"fused_silica_index: expected a wavelength of 0.21 um to 3.71 um, got {micrometres:.4g} um."
-        )
-    square = micrometres**2
-    return float(np.sqrt(1 + sum(b * square / (square - c**2) for b, c in _SELLMEIER)))
-
-
-def refractive_index(material: str | float, wavelength: float) -> float:
-    """Refractive index of a material by its name ('fused-silica') or by the number itself ('1.64' or 1.64).
-
-    Raises:
-        ValueError: If the name is unknown, or the index not larger than 1.
-    """
-    if material == "fused-silica":
-        return fused_silica_index(wavelength)
-    try:
-        index = float(material)
-    except ValueError:
-        raise ValueError(
-            f"material: expected 'fused-silica' or a refractive index, got {material!r}."
-        ) from None
-    return _index(index)
-
 
 def height_2pi(wavelength: float, refractive_index: float) -> float:
     r"""Height of material in air that delays by one wave, :math:`\lambda / (n - 1)` [m]."""
