@@ -36,7 +36,9 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 # Who may import what, at the top of a file or inside a function, and why.
 DOORS = {
     "pint": {"optics4f.units"},  # one registry for the whole package
-    "matplotlib": {"optics4f.plotting"},  # the engine runs without a display
+    "matplotlib": {
+        f"optics4f.plotting.{part}" for part in ("benches", "common", "networks", "times")
+    },  # the engine runs without a display
 }
 # Libraries of an extra: never at the top of a file, so that a bare install imports everything.
 OF_AN_EXTRA = ("h5py", "gdstk", "PIL", "sklearn", "datasets", "safetensors", "accelerate", "joblib")
