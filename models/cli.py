@@ -98,9 +98,14 @@ def verify(
     data: Annotated[str, _option("Data set: digits or cifar10.")] = "digits",
     data_dir: Annotated[Path | None, _option("As in demo.")] = None,
     split: Annotated[str, _option("validation or test. Look at test once.")] = "validation",
+    etch_error: Annotated[float, _option("Etch depths wrong by this share: 0.05 is 5 % too deep.")] = 0.0,
+    overlay: Annotated[str, _option("Etch layers beside one another, r.m.s., e.g. '200 nm'.")] = "0 nm",
+    rounding: Annotated[str, _option("Corners rounded to this radius, e.g. '500 nm'.")] = "0 nm",
 ) -> None:
     """Read exported masks back, put them on the simulated bench, and print the accuracy they give."""
     from rich.console import Console
+
+    from optics4f.fabrication.errors import ProcessErrors
 
     from .checkpoint import load_student
     from .data import load
@@ -109,7 +114,9 @@ def verify(
 
     if split not in ("validation", "test"):
         raise ValueError(f"--split: expected validation or test, got {split!r}.")
-    rows = verified(load_student(model), exported, getattr(load(data, data_dir), split))
+    errors = ProcessErrors(etch_error, overlay, rounding)
+    wrong = errors if str(errors) != "as drawn" else None
+    rows = verified(load_student(model), exported, getattr(load(data, data_dir), split), wrong)
     Console().print(read_backs(rows).for_screen())
 
 

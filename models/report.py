@@ -18,6 +18,7 @@ import torch
 
 from optics4f import plotting
 from optics4f.fabrication import Manifest, read_back
+from optics4f.fabrication.errors import ProcessErrors, fabricated
 from optics4f.files import sha256, write_json, write_text
 
 from .constrain import with_masks
@@ -74,22 +75,32 @@ def summarise(
     }
 
 
-def verified(student: SCLC, folder: str | Path, split: Split) -> list[dict[str, Any]]:
+def verified(
+    student: SCLC, folder: str | Path, split: Split, errors: ProcessErrors | None = None
+) -> list[dict[str, Any]]:
     """Accuracy of a student with the masks of every exported format of a folder, simulated in every way.
+
+    With the errors of a process, layouts have another row each: their masks as that process would make them.
 
     Raises:
         ValueError: If the folder holds more than one bank, or its masks do not fit the student.
     """
-    formats = dict.fromkeys(file.format for file in Manifest.load(folder).files)
+    manifest = Manifest.load(folder)
+    formats = dict.fromkeys(file.format for file in manifest.files)
     rows = []
     for name in formats:
         banks = read_back(folder, name).banks
         if len(banks) != 1:
             raise ValueError(f"{folder}: expected one bank, got {', '.join(banks)}.")
-        (bank,) = banks.values()
-        for way, oversample in SIMULATIONS.items():
-            score = accuracy(with_masks(student, bank, oversample), split)
-            rows.append({"masks_from": name, "simulation": way, "accuracy": score})
+        ((bank_name, bank),) = banks.items()
+        made = {name: bank}
+        if errors is not None and name in ("gds", "oas"):
+            levels = int(manifest.banks[bank_name]["layout"]["levels"])
+            made[f"{name}, {errors}"] = fabricated(bank, errors, levels)
+        for source, masks in made.items():
+            for way, oversample in SIMULATIONS.items():
+                score = accuracy(with_masks(student, masks, oversample), split)
+                rows.append({"masks_from": source, "simulation": way, "accuracy": score})
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich.table import Table
 
@@ -20,7 +20,9 @@ class Rows(NamedTuple):
         """As Rich draws it."""
         table = Table(title=self.title, title_justify="left")
         for index, column in enumerate(self.columns):
-            table.add_column(column, justify="right" if self.numbers and index else "left", no_wrap=True)
+            # Words may take two lines in a narrow window; a number that is cut says something else.
+            justify: Literal["left", "right"] = "right" if self.numbers and index else "left"
+            table.add_column(column, justify=justify, no_wrap=bool(index))
         for row in self.rows:
             table.add_row(*row)
         return table

@@ -27,7 +27,7 @@ from optics4f.transduction import (
 )
 from optics4f.transduction.catalogue import GROUPS, shipped
 from optics4f.transduction.changes import best_changes
-from optics4f.transduction.report import advice, comparison, remarks, sources, table
+from optics4f.transduction.report import advice, comparison, differences, remarks, sources, table
 from optics4f.transduction.tomltext import find_line
 from optics4f.units import mm, us
 
@@ -614,7 +614,10 @@ def test_a_picture_that_must_stand_is_said() -> None:
 
 def test_the_comparison_has_a_row_for_each() -> None:
     found = cells(comparison([preset("paper-2022"), preset("natural-scene")]))
-    assert {"paper-2022", "natural-scene", "0.600 ms", "3125", "nothing known"} <= set(found)
+    assert {"paper-2022", "natural-scene", "0.600 ms", "3125"} <= set(found)
+    lines = differences([preset("paper-2022"), preset("natural-scene")])
+    assert lines[0].startswith("paper-2022: the slowest stage is transduction; it leaves out display, ")
+    assert lines[1].endswith("it leaves out nothing known.")
 
 
 def test_json_of_every_preset_is_json() -> None:
