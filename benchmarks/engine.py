@@ -8,6 +8,7 @@ Medians of interleaved runs in one process; what counts are the ratios. Run it o
 from __future__ import annotations
 
 import argparse
+import ctypes
 import statistics
 import time
 from collections.abc import Callable
@@ -88,6 +89,7 @@ def memory(call: Callable[[], torch.Tensor]) -> float:
     result = call()  # what is kept is kept now
     size = result.element_size() * result.numel()
     del result
+    ctypes.CDLL(None).malloc_trim(0)  # what the allocator holds back would hide what the call needs
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again
     call()
