@@ -282,3 +282,23 @@ def test_threads_do_not_disturb_one_another() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         assert all(pool.map(work, range(4)))
+
+
+@pytest.mark.parametrize("kernels", [torch.float64, torch.complex128])
+def test_without_mkl_the_results_are_the_same(kernels: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on other processors: torch.fft does all of it, for real and complex light, there and back."""
+    masks = KernelMask(torch.randn(3, 2, 3, 2, dtype=kernels))
+    system = FourF(Grid((7, 8), 8 * um), 532 * nm, 100 * mm, masks, stop=(5, 5))
+    light = torch.randn(4, 2, 7, 8, dtype=torch.float64)
+
+    def all_ways() -> list[torch.Tensor]:
+        with torch.no_grad():
+            found = [system.intensity(light), system(light), system.intensity(light.to(torch.complex128))]
+        system.zero_grad()
+        system.intensity(light).square().sum().backward()
+        return [*found, *(parameter.grad.clone() for parameter in system.parameters())]
+
+    expected = all_ways()
+    monkeypatch.setattr("optics4f.mkl._library", lambda: None)
+    for found, one in zip(all_ways(), expected, strict=True):
+        assert relative_error(found, one) < ROUNDING
