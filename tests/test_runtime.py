@@ -1,7 +1,6 @@
 """Latencies that vary: distributions against closed forms, whole traces, throughput, and what is refused."""
 
 import math
-import time
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -25,7 +24,6 @@ from optics4f.transduction import (
     readout_time,
 )
 from optics4f.transduction.plan import Hardware, Need, plans
-from optics4f.transduction.traces import draw_traces
 from optics4f.units import Quantity, ms, us
 
 COUNT = 100_000
@@ -344,14 +342,6 @@ def test_a_faster_stage_never_slows_any_percentile(widths: list[float], factor: 
     )
     for percent in (50, 90):
         assert fast.percentile(percent).value <= slow.percentile(percent).value
-
-
-def test_a_hundred_thousand_traces_of_twelve_stages_take_less_than_half_a_second() -> None:
-    stages = budget_of(*(ALL[n % 4] for n in range(12))).stages
-    draw_traces(stages, 1000)  # imports
-    start = time.process_time()  # of this process alone: other work on the machine does not count
-    draw_traces(stages, COUNT).percentile(99)
-    assert time.process_time() - start < 0.5
 
 
 def test_a_stage_that_comes_several_times_is_drawn_several_times() -> None:

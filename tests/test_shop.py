@@ -64,6 +64,15 @@ def test_the_command_names_what_it_finds(folder: Path) -> None:
     assert code == 2 and "profile: expected one of" in error
 
 
+def test_what_export_refuses_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    phase = torch.zeros(1, 1, 10, 10)
+    bench = FourF(Grid((10, 10), 100 * um), 500 * nm, 100 * mm, PhaseMask(phase, levels=2))
+    MaskSet({"one": bank_of(bench)}).save(tmp_path / "masks.h5")
+    code, out, error = run("export", tmp_path / "masks.h5", "--to", "gds,pencil", "--out", tmp_path / "fab")
+    assert (code, out, len(error.splitlines())) == (2, "", 1) and "got 'pencil'" in error
+    assert not (tmp_path / "fab").exists()
+
+
 def test_kernels_of_another_lab_become_masks(tmp_path: Path) -> None:
     kernels = np.random.default_rng(0).normal(size=(3, 2, 5, 5)).astype(np.float32)
     np.save(tmp_path / "kernel.npy", kernels)

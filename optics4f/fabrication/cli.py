@@ -68,7 +68,8 @@ def export(
     maskset = MaskSet.load(path)
     profile = None if device is None else load_device(device)
     posts = None if library is None else _posts(library, cell_pitch, maskset, bank, min_feature, min_gap)
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    screen = Console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("export", total=None)
         manifest = export_masks(
             maskset,
