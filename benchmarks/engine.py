@@ -22,6 +22,7 @@ from rich.table import Table
 from optics4f import ComplexMask, FourF, Grid, KernelMask
 from optics4f.files import write_json
 from optics4f.models.report import machine, versions
+from optics4f.transduction.measurement import take_turns
 from optics4f.units import mm, nm, um
 
 Calls = dict[str, Callable[[], Any]]
@@ -29,16 +30,7 @@ Calls = dict[str, Callable[[], Any]]
 
 def interleaved(calls: Calls, seconds: float = 2.0) -> dict[str, float]:
     """Median time of each call [s]; they take turns, so that a disturbance meets all of them."""
-    for call in calls.values():
-        call()
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, samples.values())) < 5:
-        for name, call in calls.items():
-            start = time.perf_counter()
-            call()
-            samples[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in samples.items()}
+    return {name: statistics.median(values) for name, values in take_turns(calls, seconds).items()}
 
 
 def beside(bench: FourF, picture: torch.Tensor) -> Calls:

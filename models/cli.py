@@ -1,4 +1,4 @@
-"""The commands of networks: demo, audit, verify, data, train, sweep, measure-backend."""
+"""The commands of networks: demo, audit, verify, data, train, sweep, paper, design, measure-backend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import typer
 
 from optics4f.extras import require
 
+from .cli_checks import usable_device, writable_folder
 from .data_cli import data as data_command
+from .design_cli import design
+from .experiments.cli import paper
 
 if TYPE_CHECKING:
     from .demo import DemoOptions
@@ -23,7 +26,7 @@ NEEDED = {"sklearn": "train", "safetensors": "train", "h5py": "fab", "gdstk": "f
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    for command in (demo, audit, verify, measure_backend, data_command, train, sweep):
+    for command in (demo, audit, verify, measure_backend, data_command, train, sweep, paper, design):
         app.command()(command)
 
 
@@ -63,8 +66,8 @@ def demo(
         require(module, extra)
     if epochs is None:
         epochs = QUICK_EPOCHS if quick else EPOCHS
-    options = DemoOptions(out, data, data_dir, epochs, 1 if quick else seeds, seed, _device(device))
-    _writable(out)
+    options = DemoOptions(out, data, data_dir, epochs, 1 if quick else seeds, seed, usable_device(device))
+    writable_folder(out)
     console = Console()
     with _bars(options, console) as reporter:
         results = run(options, reporter)
@@ -168,9 +171,9 @@ def train(
     from .runconfig import read_config
 
     settings = read_config(config)
-    _device(settings.device)
+    usable_device(settings.device)
     folder = out or Path("runs") / config.stem
-    _writable(folder)
+    writable_folder(folder)
     with Progress(transient=True, disable=os.environ.get("RANK", "0") != "0") as progress:
         bar = progress.add_task("preparing", total=settings.epochs)
 
@@ -202,32 +205,12 @@ def sweep(
     from .sweep import sweep as sweep_grid
 
     settings = read_config(config)
-    _device(settings.device)
+    usable_device(settings.device)
     folder = out or Path("runs") / config.stem
-    _writable(folder)
+    writable_folder(folder)
     table = sweep_grid(settings, parse_grid(grid), folder, jobs, seeds, resume)
     typer.echo(markdown(table), nl=False)
     typer.echo(f"wrote {folder}/sweep.json and sweep.md")
-
-
-def _device(name: str) -> str:
-    import torch
-
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"--device: expected a device that torch can use here, got {name!r} ({reason})."
-        ) from None
-    return name
-
-
-def _writable(folder: Path) -> None:
-    """Fail before the work, not after it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"--out: expected a folder that can be written, got {folder}.")
 
 
 @contextmanager

@@ -49,6 +49,11 @@ class PictureData:
     left_out: tuple[str, ...] = ()
 
     @property
+    def classes(self) -> int:
+        """Number of classes that count."""
+        return len(self.names)
+
+    @property
     def splits(self) -> dict[str, LazySplit]:
         """The three splits by name."""
         return {name: getattr(self, name) for name in SPLIT_NAMES}
@@ -78,8 +83,8 @@ class PictureData:
             splits.append(split.read(_shifted(on_picture, before, total)))
             before += len(split)
         train, validation, test = splits
-        classes = len(self.names)
-        return ImageData(self.name, self.note, classes, train, validation, test, self.names, self.ignore)
+        rest = (self.names, self.ignore)
+        return ImageData(self.name, self.note, self.classes, train, validation, test, *rest)
 
 
 def load(

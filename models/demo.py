@@ -14,7 +14,9 @@ from torch import nn
 
 from optics4f.fabrication import Manifest, MaskSet, export_masks, read_back
 from optics4f.fabrication.bench import bank_of
-from optics4f.fabrication.materials import refractive_index
+from optics4f.fabrication.maskset import provenance
+from optics4f.fabrication.materials import with_material
+from optics4f.files import sha256
 from optics4f.record import Record, save_records
 from optics4f.transduction import LatencyBudget, optical_network_budget
 from optics4f.transduction.measurement import measure, median_record
@@ -35,6 +37,7 @@ THREADS = 1
 BITS = 16
 LINK = "paper_usb3"
 FORMATS = ("gds", "bitmap")
+MATERIAL = "fused-silica"
 SIMULATIONS = {"ideal": 1, "square pixels, guard band": 3}
 
 
@@ -139,9 +142,9 @@ def _run(options: DemoOptions, reporter: Reporter) -> Results:
     distilled, relief = (trained.networks[name][0] for name in ("detected + KD", RELIEF))
     reporter.step("writing masks, layout and bitmaps")
     collapsed = distilled.collapse()
-    manifest = _export(options, collapsed, relief)
     for name, student in (("complex", distilled), ("relief", relief)):
         save_student(student, options.out / "students" / name, {"data": data.name, "seed": options.seed})
+    manifest = _export(options, collapsed, relief)
     reporter.step("reading the files back")
     rebuilt = _read_back(options, collapsed, relief)
     reporter.step("timing the back end")
@@ -204,15 +207,26 @@ def _train(
 
 def _export(options: DemoOptions, complex_student: Any, relief_student: Any) -> Manifest:
     """``masks.h5`` with both banks; layout and bitmaps of the one that a relief can hold."""
-    index = refractive_index("fused-silica", relief_student.optics.wavelength)
-    banks = {
-        "complex": bank_of(complex_student.optics),
-        "relief": bank_of(relief_student.optics, refractive_index=index, levels=LEVELS, encoding="phase"),
-    }
-    provenance = {"data": options.data, "seed": str(options.seed), "student": "detected + KD"}
-    masks = MaskSet(banks, provenance)
+    relief = bank_of(relief_student.optics, levels=LEVELS, encoding="phase")
+    banks = {"complex": bank_of(complex_student.optics), "relief": with_material(relief, MATERIAL)}
+    masks = MaskSet(banks, _provenance(options))
     masks.save(options.out / "masks.h5")
     return export_masks(masks, options.out / "fab", formats=FORMATS, bank="relief", levels=LEVELS)
+
+
+def _provenance(options: DemoOptions) -> dict[str, Any]:
+    """Where both banks come from; the folder, which changes no number, is left out."""
+    students = options.out / "students"
+    command = ["optics4f", "demo", "--data", options.data, "--epochs", options.epochs]
+    command += ["--seeds", options.seeds, "--seed", options.seed]
+    return provenance(
+        students / "complex" / "student.safetensors",
+        options.data,
+        [str(part) for part in command],
+        relief_checkpoint_sha256=sha256(students / "relief" / "student.safetensors"),
+        seed=options.seed,
+        student="detected + KD",
+    )
 
 
 def _read_back(

@@ -176,7 +176,7 @@ def accuracy_against_exposure(
     found = sensor_preset(sensor) if isinstance(sensor, str) else sensor
     student = copy.deepcopy(student).eval()
     readouts = {
-        (time, seed): _behind_camera(student, found, time, seed, oscillator_power).eval()
+        (time, seed): behind_camera(student, found, time, seed, oscillator_power).eval()
         for time in dict.fromkeys(times)
         for seed in dict.fromkeys(seeds)
     }
@@ -230,7 +230,7 @@ def with_exposure(budget: LatencyBudget, exposure: Any) -> LatencyBudget:
     return replace(budget, stages=tuple(stages))
 
 
-def _behind_camera(student: SCLC, sensor: Sensor, time: float, seed: int, oscillator: Any) -> nn.Module:
+def behind_camera(student: SCLC, sensor: Sensor, time: float, seed: int, oscillator: Any) -> nn.Module:
     """The student's readout with a camera in place of its ideal pixels."""
     # Read-back masks with a guard band have a larger sensor, of which the middle is kept.
     parts = list(student.readout) if isinstance(student.readout, nn.Sequential) else [student.readout]

@@ -16,7 +16,8 @@ from optics4f.fourier import centred_index, pixel_integration_matrix
 from optics4f.grid import check_field
 from optics4f.system import FourF
 
-from .sclc import SCLC, BackEnd
+from .back_end import BackEnd
+from .sclc import SCLC
 
 
 class Crop(nn.Module):

@@ -14,11 +14,13 @@ from optics4f.extras import require
 from optics4f.files import write_file
 
 from .data import ImageData, Split, load
+from .datasets import PictureData
 from .distill import logits_of
+from .loader import moved, view
 from .runconfig import RunConfig, from_dict
 from .sclc import SCLC
 from .state import read_state
-from .teachers import AlexNet32
+from .teachers import AlexNet32, Linear
 
 MODEL_FILE = "model.safetensors"
 
@@ -28,12 +30,12 @@ class Task:
     """What is trained on what: a run's own parts, or a user's.
 
     Attributes:
-        data: Its test split is never touched.
+        data: In memory, or read from its files batch by batch; its test split is never touched.
         network: Pictures to logits.
         teacher: The same, or None to learn from the labels alone.
     """
 
-    data: ImageData
+    data: ImageData | PictureData
     network: nn.Module
     teacher: nn.Module | None = None
 
@@ -57,7 +59,9 @@ def build_network(config: RunConfig, inputs: int, classes: int) -> nn.Module:
         return SCLC(config.student, config.seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return AlexNet32(inputs, classes, config.width)
+        if config.network == "linear":
+            return Linear(inputs, classes, config.size)
+        return AlexNet32(inputs, classes, config.width, square=config.network == "square_alexnet32")
 
 
 def load_teacher(config: RunConfig) -> nn.Module:
@@ -80,7 +84,7 @@ def load_teacher(config: RunConfig) -> nn.Module:
     return network.eval()
 
 
-def lesson(split: Split, teacher: nn.Module, folder: str | Path) -> Split:
+def lesson(split: Split, teacher: nn.Module, folder: str | Path, config: RunConfig | None = None) -> Split:
     """The split with the teacher's logits, which are computed once per teacher and data, then read.
 
     The file ``teacher-logits-*.safetensors`` is named after the SHA-256 of teacher and pictures, and holds
@@ -90,17 +94,36 @@ def lesson(split: Split, teacher: nn.Module, folder: str | Path) -> Split:
         split: Pictures; labels do not matter.
         teacher: Pictures to logits.
         folder: Where the file is, or will be.
+        config: With views, what the teacher says of each of them: shape (pictures, views, classes).
     """
     hashes = {"teacher": network_hash(teacher), "data": _hash({"images": split.images})}
+    views = 0 if config is None else config.views
+    if config is not None and views:
+        hashes["views"] = f"{views} views, shift {config.shift}, flip {config.flip}"
     name = hashlib.sha256("".join(hashes.values()).encode()).hexdigest()[:16]
     path = Path(folder) / f"teacher-logits-{name}.safetensors"
     kept = _read_logits(path, hashes)
     if kept is None:
-        kept = logits_of(teacher, split.images)
+        kept = (
+            _logits_of_views(split, teacher, config) if config and views else logits_of(teacher, split.images)
+        )
         numbers = {"logits": kept.cpu().contiguous()}
         save_file = require("safetensors.torch", "train").save_file
         write_file(path, lambda draft: save_file(numbers, draft, metadata=hashes))
     return split._replace(teacher=kept.to(split.images.device))
+
+
+def _logits_of_views(split: Split, teacher: nn.Module, config: RunConfig) -> Tensor:
+    found = []
+    for number in range(config.views):
+        offsets, mirrored = view(config, split.length, number)
+        parts = []
+        for some in torch.arange(split.length).split(2048):
+            offset = None if offsets is None else offsets[:, some]
+            mirror = None if mirrored is None else mirrored[some]
+            parts.append(logits_of(teacher, moved(split.taken(some), offset, mirror, config.shift).images))
+        found.append(torch.cat(parts))
+    return torch.stack(found, 1)
 
 
 def network_hash(network: nn.Module) -> str:
@@ -132,7 +155,7 @@ def _hash(tensors: dict[str, Tensor], text: str = "") -> str:
 def _fits(config: RunConfig, data: ImageData) -> None:
     """Refuse a student for other pictures or classes before anything is built."""
     if config.network != "student":
-        if config.size != 32:
+        if config.network != "linear" and config.size != 32:
             raise ValueError(f"size: expected 32 for alexnet32, got {config.size}.")
         return
     channels, *shape = data.train.images.shape[1:]

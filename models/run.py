@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 from optics4f.files import write_json
 
 from .checkpoint import save_student
-from .data import Split
+from .data import Batched, Split
 from .distill import label_loss
 from .lesson import MODEL_FILE, Task, lesson, task_of
-from .loader import Loader
+from .loader import JUDGED, UNCOUNTED, Loader
+from .paths import off_path, on_path
 from .processes import Processes, share_batch_norms
 from .progress import Metrics, Progress, Report
 from .runconfig import RunConfig, from_dict
@@ -100,20 +102,27 @@ class Run:
         seed_everything(config.seed + processes.rank)
         self.config, self.folder, self.processes = config, folder, processes
         self.metrics = Metrics(folder, report if processes.is_main else None)
-        self.inputs, self.classes = task.data.train.images.shape[1], task.data.classes
+        self.classes = task.data.classes
+        self.ignore = UNCOUNTED if task.data.ignore is None else task.data.ignore
+        self.inputs = task.data.train.taken(torch.zeros(1, dtype=torch.long)).images.shape[1]
         self.dtype = getattr(torch, config.dtype)
-        self.model = task.network.to(processes.device, self.dtype)
+        network = task.network.to(processes.device, self.dtype)
+        self.model = on_path(network, config, task.data.train)
+        if config.autocast:  # bfloat16 convolutions are fastest with the channels last
+            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if processes.count > 1:  # before the optimiser: the weights of these layers are new objects
             share_batch_norms(self.model)
         self.wrapped = processes.wrapped(self.model)
         self.teacher = None if task.teacher is None else task.teacher.to(processes.device, self.dtype).eval()
-        self.validation = self._moved(task.data.validation)
+        self.validation = self._kept(task.data.validation)
         self.loader = Loader(self._lesson(task.data.train, logits_folder), config)
         self.loss: Loss = label_loss if self.teacher is None else config.distillation
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         rate, steps = config.learning_rate, config.epochs * len(self.loader)
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=rate, weight_decay=config.weight_decay)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rate, total_steps=steps)
+        groups = self._groups()
+        self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=config.weight_decay)
+        rates = [group.get("lr", rate) for group in groups]
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, rates, total_steps=steps)
         self.progress = Progress()
         self.best = _copy(self.model)
 
@@ -125,7 +134,7 @@ class Run:
 
     def train_epoch(self) -> None:
         """What is left of the epoch, then the validation split, a line of metrics, and a checkpoint."""
-        for batch in self.loader:
+        for batch in map(self._moved, self.loader):
             rate = float(self.schedule.get_last_lr()[0])
             loss = self._step(batch)
             if _due(self.progress.step, self.config.report_every):
@@ -135,15 +144,17 @@ class Run:
         self._finish_epoch(self.progress.loss_sum / len(self.loader))
 
     def accuracy(self) -> float:
-        """Fraction of the labels of the validation split that are named right."""
+        """Fraction of the labels of the validation split that are named right, of those that count."""
         self.model.eval()
-        mine, _ = self.processes.share(self.validation)
-        parts = zip(mine.images.split(512), mine.labels.split(512), strict=True)
-        right = torch.zeros((), dtype=torch.long, device=self.processes.device)
+        device, rank, count = self.validation.device, self.processes.rank, self.processes.count
+        mine = torch.arange(rank, self.validation.length, count, device=device)
+        right, counted = torch.zeros(2, dtype=torch.long, device=self.processes.device)
         with torch.no_grad():
-            for images, labels in parts:
-                right += (self.model(images).argmax(1) == labels).sum()
-        return int(self.processes.total(right)) / self.validation.labels.numel()
+            for index in mine.split(JUDGED):
+                batch = self._moved(self.validation.taken(index))
+                right += (self.model(batch.images).argmax(1) == batch.labels).sum()
+                counted += (batch.labels != UNCOUNTED).sum()
+        return int(self.processes.total(right)) / max(1, int(self.processes.total(counted)))
 
     def save(self, name: str) -> None:
         """Write a checkpoint; the main process does, the random numbers of all are in it."""
@@ -189,12 +200,26 @@ class Run:
         if not self.processes.is_main:
             return
         rest = {"config": self.config.to_dict(), "inputs": self.inputs, "classes": self.classes}
-        write_state(self.folder / MODEL_FILE, State(self.best, rest))
         self.model.load_state_dict(self.best)
+        trained, self.model = self.model, off_path(self.model, self.loader.split).eval()
         if isinstance(self.model, SCLC):
+            if trained is not self.model:  # judged by the engine's own elements
+                self.progress.best_accuracy = self.accuracy()
             notes = {"data": self.config.data, "validation_accuracy": self.progress.best_accuracy}
-            save_student(self.model.eval(), self.folder, notes)
+            save_student(self.model, self.folder, notes)
+        write_state(self.folder / MODEL_FILE, State(_copy(self.model), rest))
         write_json(self.folder / "result.json", asdict(self.progress))
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What is trained, the back end with a learning rate of its own if it has one."""
+        back_end = getattr(getattr(self.model, "student", self.model), "back_end", None)
+        if not self.config.back_end_rate or back_end is None:
+            return [{"params": self.parameters}]
+        electronic = {id(p) for p in back_end.parameters()}
+        return [
+            {"params": [p for p in self.parameters if id(p) not in electronic], "weight_decay": 0.0},
+            {"params": list(back_end.parameters()), "lr": self.config.back_end_rate},
+        ]
 
     def _step(self, batch: Split) -> float:
         """One step of the optimiser; the loss of the whole batch."""
@@ -203,7 +228,9 @@ class Run:
             with torch.no_grad():
                 batch = batch._replace(teacher=self.teacher(batch.images))
         mine, weight = self.processes.share(batch)
-        loss = self.loss(self.wrapped(mine.images), mine) * weight
+        with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.config.autocast):
+            logits = self.wrapped(mine.images)
+        loss = self.loss(logits.to(self.dtype), mine) * weight
         value = float(self.processes.total(loss.detach())) / self.processes.count
         self.progress.refuse_endless("loss", value, self.folder)
         self.optimizer.zero_grad(set_to_none=True)
@@ -232,26 +259,32 @@ class Run:
         if self.processes.is_main:
             self.metrics.write(self.progress, loss, accuracy, rate)
 
-    def _lesson(self, split: Split, folder: str | Path | None) -> Split:
-        """The training split, with the teacher's logits if every epoch shows the same pictures."""
-        tail = len(split.labels) % self.config.batch_size or self.config.batch_size
+    def _lesson(self, split: Batched, folder: str | Path | None) -> Batched:
+        """The training split, with the teacher's logits if it is in memory and every epoch the same."""
+        tail = split.length % self.config.batch_size or self.config.batch_size
         if min(tail, self.config.batch_size) < self.processes.count:
             raise ValueError(
                 f"batch_size: expected a picture for each of {self.processes.count} processes in every "
                 f"batch, got {tail} in the last one."
             )
-        split = self._moved(split)
-        if self.teacher is None or self.config.augments:
+        split = self._kept(split)
+        moving = self.config.augments and not self.config.views
+        if self.teacher is None or moving or not isinstance(split, Split):
             return split
         place = folder or self.folder
         if self.processes.is_main:
-            lesson(split, self.teacher, place)
+            lesson(split, self.teacher, place, self.config)
         self.processes.wait()
-        return lesson(split, self.teacher, place)
+        return lesson(split, self.teacher, place, self.config)
+
+    def _kept(self, split: Batched) -> Batched:
+        """A split in memory where it is needed; one that reads its files stays as it is."""
+        return self._moved(split) if isinstance(split, Split) else split
 
     def _moved(self, split: Split) -> Split:
         moved = split.to(self.processes.device)
-        return moved._replace(images=moved.images.to(self.dtype))
+        labels = moved.labels.masked_fill(moved.labels == self.ignore, UNCOUNTED)
+        return moved._replace(images=moved.images.to(self.dtype), labels=labels)
 
     def _forget_steps(self) -> None:
         if self.processes.is_main:

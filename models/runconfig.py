@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import tomllib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .distill import Distillation
+from .disturbed import Disturbances
 from .sclc import StudentDesign
+from .settings import above_zero, at_least, checked, listed, one_of, read_toml
 
-NETWORKS = ("student", "alexnet32")
+NETWORKS = ("student", "alexnet32", "square_alexnet32", "linear")
 DTYPES = ("float32", "float64")
-WHOLE = ("epochs", "batch_size", "size")
-COUNTS = ("patience", "shift", "seed", "checkpoint_every", "report_every")
+TABLES = ("student", "disturbances")
+PATHS = ("elements", "collapse", "patches")
+WHOLE = ("epochs", "batch_size", "size", "stride")
+COUNTS = ("components", "views", "patience", "shift", "seed", "checkpoint_every", "report_every")
 
 
 @dataclass(frozen=True)
@@ -26,9 +30,11 @@ class RunConfig:
         data: Name of a data set, see :func:`~optics4f.models.data.load`.
         data_dir: Its folder; empty: ``$OPTICS4F_DATA``.
         size: Pictures are resized to this many pixels, both ways.
-        network: ``"student"`` or ``"alexnet32"``.
-        width: Of ``alexnet32``.
+        network: ``"student"``, ``"alexnet32"``, or ``"square_alexnet32"``, which squares in place of ReLUs;
+            ``"linear"``: one layer on the pixels.
+        width: Of the AlexNets.
         student: Design of the student; its readout is one of its fields.
+        disturbances: What the bench does to the student in training; for the path ``"elements"``.
         teacher: Folder of a finished run, or ``"none"``: learn from the labels alone.
         alpha: Weight of the student loss, Eq. 8.
         temperature: T of Eq. 8.
@@ -36,6 +42,8 @@ class RunConfig:
         epochs: Passes over the training split, at most.
         batch_size: Pictures per step, over all processes.
         learning_rate: Peak of a one-cycle schedule.
+        back_end_rate: Learning rate of a student's back end, whose many inputs want a smaller one; 0: as the
+            rest. With one, weights decay in the back end alone.
         weight_decay: Of AdamW.
         shift: Augmentation: pictures are moved by up to this many pixels, zeros come in.
         flip: Augmentation: half of the pictures are mirrored, left to right.
@@ -43,6 +51,13 @@ class RunConfig:
         seed: Of the weights, the order of the pictures, and the augmentation.
         device: ``"cpu"``, ``"cuda"``, ...
         dtype: ``"float32"`` or ``"float64"``.
+        path: How a student is trained: ``"elements"``, layer by layer; ``"collapse"``, through the one T(nu)
+            to which it comes; ``"patches"``, one bank of small complex kernels, in space.
+        components: For ``"patches"``: components of patches that the kernels are made of; 0: all.
+        stride: For ``"patches"``: of the samples at which training reads the light.
+        views: Each picture is moved and mirrored in this many ways, one per epoch in turn, so that the
+            teacher's logits are computed once for each; 0: in a new way every time.
+        autocast: Train an electronic network's convolutions in bfloat16; never the optics.
         report_every: Steps between lines of ``metrics.jsonl``; 0: one line per epoch alone.
         checkpoint_every: Steps between checkpoints; 0: one per epoch alone.
     """
@@ -53,6 +68,7 @@ class RunConfig:
     network: str = "student"
     width: float = 0.25
     student: StudentDesign = field(default_factory=StudentDesign)
+    disturbances: Disturbances = field(default_factory=Disturbances)
     teacher: str = "none"
     alpha: float = 0.5
     temperature: float = 4.0
@@ -60,6 +76,7 @@ class RunConfig:
     epochs: int = 20
     batch_size: int = 64
     learning_rate: float = 3e-3
+    back_end_rate: float = 0.0
     weight_decay: float = 1e-4
     shift: int = 0
     flip: bool = False
@@ -67,17 +84,30 @@ class RunConfig:
     seed: int = 0
     device: str = "cpu"
     dtype: str = "float32"
+    path: str = "elements"
+    components: int = 0
+    stride: int = 1
+    views: int = 0
+    autocast: bool = False
     report_every: int = 20
     checkpoint_every: int = 200
 
     def __post_init__(self) -> None:
-        _one_of("network", self.network, NETWORKS)
-        _one_of("dtype", self.dtype, DTYPES)
+        one_of("network", self.network, NETWORKS)
+        one_of("path", self.path, PATHS)
+        one_of("dtype", self.dtype, DTYPES)
         for name in dict.fromkeys((*WHOLE, *COUNTS)):
-            _at_least(name, getattr(self, name), 0 if name in COUNTS else 1)
+            at_least(name, getattr(self, name), 0 if name in COUNTS else 1)
         for name in ("learning_rate", "width", "temperature"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: expected a number above 0, got {getattr(self, name)}.")
+            above_zero(name, getattr(self, name))
+        if self.autocast and self.network == "student":
+            raise ValueError("autocast: expected an electronic network, as phases need float32, got student.")
+        if not 0 <= self.back_end_rate < float("inf"):
+            raise ValueError(f"back_end_rate: expected 0 or more, got {self.back_end_rate}.")
+        if self.disturbances and (self.network != "student" or self.path != "elements"):
+            raise ValueError(
+                f"disturbances: expected a student on the path elements, got {self.network} on {self.path}."
+            )
         if not 0 <= self.weight_decay < float("inf"):
             raise ValueError(f"weight_decay: expected 0 or more, got {self.weight_decay}.")
         if not 0 <= self.alpha <= 1:
@@ -95,14 +125,15 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON and TOML hold it."""
-        return {k: _listed(v) for k, v in asdict(self).items()}
+        return {k: listed(v) for k, v in asdict(self).items()}
 
     def with_setting(self, name: str, value: Any) -> RunConfig:
         """The same run but for one setting, e.g. ``alpha`` or ``student.readout``."""
         table, _, inner = name.partition(".")
-        if table != "student":
-            return from_dict({**self.to_dict(), name: value})
-        return from_dict({**self.to_dict(), "student": {**self.to_dict()["student"], inner: value}})
+        whole = self.to_dict()
+        if table not in TABLES:
+            return from_dict({**whole, name: value})
+        return from_dict({**whole, table: {**whole[table], inner: value}})
 
     def differences(self, other: RunConfig) -> list[str]:
         """Names of the settings in which two runs differ; how often one writes does not matter."""
@@ -118,23 +149,20 @@ def read_config(path: str | Path) -> RunConfig:
         ValueError: If it is not TOML, has unknown keys, or values out of range.
         TypeError: If a value has another type.
     """
-    text = Path(path).read_bytes()
-    try:
-        return from_dict(tomllib.loads(text.decode("utf-8")))
-    except ValueError as error:  # TOML and UTF-8 errors are ValueErrors too
-        raise ValueError(f"{path}: {error}") from error
-    except TypeError as error:
-        raise TypeError(f"{path}: {error}") from error
+    return read_toml(path, from_dict)
 
 
 def from_dict(values: dict[str, Any]) -> RunConfig:
     """A run's configuration from what JSON or TOML holds; unknown keys are refused."""
     given = dict(values)
-    design = given.pop("student", {})
-    if not isinstance(design, dict):
-        raise TypeError(f"student: expected a table, got {design!r}.")
-    plain = replace(RunConfig(), **_checked(RunConfig(), given, ""))
-    return replace(plain, student=StudentDesign(**{**vars(StudentDesign()), **_design(design)}))
+    tables = {name: given.pop(name, {}) for name in TABLES}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise TypeError(f"{name}: expected a table, got {table!r}.")
+    student = StudentDesign(**{**vars(StudentDesign()), **_design(tables["student"])})
+    disturbances = Disturbances(**checked(Disturbances(), tables["disturbances"], "disturbances."))
+    plain = checked(RunConfig(), given, "")
+    return RunConfig(**{**plain, "student": student, "disturbances": disturbances})
 
 
 def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
@@ -172,23 +200,7 @@ def _values(text: str) -> list[Any]:
 
 def _design(given: dict[str, Any]) -> dict[str, Any]:
     """Fields of a student design; lists become tuples of whole numbers."""
-    return _checked(StudentDesign(), {k: _tupled(v) for k, v in given.items()}, "student.")
-
-
-def _checked(defaults: Any, given: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """What was given, if every key is known and of the type of its default; whole numbers pass as floats."""
-    known = {f.name: getattr(defaults, f.name) for f in fields(defaults)}
-    unknown = [f"{prefix}{name}" for name in given if name not in known]
-    if unknown:
-        raise ValueError(f"expected keys among {', '.join(known)}, got {', '.join(unknown)}.")
-    values = {}
-    for name, value in given.items():
-        wanted = type(known[name])
-        whole_as_float = wanted is float and type(value) is int
-        if type(value) is not wanted and not whole_as_float:
-            raise TypeError(f"{prefix}{name}: expected {wanted.__name__}, got {value!r}.")
-        values[name] = float(value) if whole_as_float else value
-    return values
+    return checked(StudentDesign(), {k: _tupled(v) for k, v in given.items()}, "student.")
 
 
 def _tupled(value: Any) -> Any:
@@ -197,19 +209,3 @@ def _tupled(value: Any) -> Any:
     if not all(type(item) is int for item in value):
         raise TypeError(f"student: expected lists of whole numbers, got {value!r}.")
     return tuple(value)
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _listed(v) for k, v in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: expected {' or '.join(known)}, got {value!r}.")
-
-
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ValueError(f"{name}: expected {least} or more, got {value}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,8 @@ from optics4f.functional import mask_and_sum
 from optics4f.grid import Grid, check_field
 from optics4f.system import FourF
 
-from .sclc import SCLC
+if TYPE_CHECKING:
+    from .sclc import SCLC
 
 
 def cropped_spectra(pictures: Tensor, grid: Grid, stop: tuple[int, int]) -> Tensor:
@@ -254,7 +255,8 @@ class CollapsedStudent(nn.Module):
 
     def spectra(self, pictures: Tensor) -> Tensor:
         """What :meth:`forward` takes; computed once for all epochs."""
-        return cropped_spectra(pictures, self.student.source.grid, self.stop)
+        shown = self.student.shown(pictures)
+        return cropped_spectra(shown, self.student.source.grid, self.stop)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Logits."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import torch
 from optics4f.extras import require
 from optics4f.files import write_json, write_text
 
-from .lesson import lesson, task_of
+from .data import Split
+from .lesson import Task, lesson, task_of
 from .run import train
 from .runconfig import RunConfig, points
 from .state import is_started
@@ -74,19 +75,53 @@ def sweep(
         raise ValueError("sweep: expected one process and --jobs, got several from torchrun.")
     folder = Path(folder)
     cases = [(settings, _with(config, settings)) for settings in points(grid)]
-    _teach(folder, [case for _, case in cases])
-    joblib = require("joblib", "train")
+    teach(folder, [case for _, case in cases])
     runs = [
-        joblib.delayed(_run)(case.with_setting("seed", seed), _place(folder, settings, seed), folder, resume)
+        (case.with_setting("seed", seed), _place(folder, settings, seed), folder, resume)
         for settings, case in cases
         for seed in range(config.seed, config.seed + seeds)
     ]
-    with joblib.parallel_config(backend="loky", **({"inner_max_num_threads": 1} if jobs > 1 else {})):
-        found = joblib.Parallel(n_jobs=jobs)(runs)
+    found = in_processes(_run, runs, jobs)
     table = [_point(settings, found[i * seeds : (i + 1) * seeds]) for i, (settings, _) in enumerate(cases)]
     table.sort(key=lambda point: -point.mean)
     _write(folder, config, table, seeds)
     return table
+
+
+def in_processes(function: Callable[..., Any], calls: Iterable[tuple[Any, ...]], jobs: int) -> list[Any]:
+    """Results of a function, call by call, in their order; each process has one thread if there are several.
+
+    Raises:
+        MissingExtraError: If joblib is not installed.
+    """
+    joblib = require("joblib", "train")
+    with joblib.parallel_config(backend="loky", **({"inner_max_num_threads": 1} if jobs > 1 else {})):
+        found: list[Any] = joblib.Parallel(n_jobs=jobs)(joblib.delayed(function)(*call) for call in calls)
+    return found
+
+
+def teach(
+    folder: str | Path, cases: Sequence[RunConfig], build: Callable[[RunConfig], Task] = task_of
+) -> None:
+    """Ask every teacher that the cases name once, before the runs start: they only read its logits.
+
+    Args:
+        folder: Where the logits are kept.
+        cases: The runs.
+        build: Data, network and teacher of each.
+    """
+    taught = {}
+    for case in cases:
+        if case.teacher != "none" and (case.views or not case.augments):
+            seen = (case.views, case.shift, case.flip) if case.views else ()
+            taught[(case.teacher, case.data, case.data_dir, case.size, case.dtype, case.device, seen)] = case
+    for case in taught.values():
+        task, dtype = build(case), getattr(torch, case.dtype)
+        if task.teacher is None or not isinstance(task.data.train, Split):
+            continue  # what is read from its files is asked about batch by batch
+        split = task.data.train.to(case.device)
+        split = split._replace(images=split.images.to(dtype))
+        lesson(split, task.teacher.to(case.device, dtype), folder, case)
 
 
 def markdown(table: Sequence[Point]) -> str:
@@ -115,20 +150,6 @@ def _place(folder: Path, settings: dict[str, Any], seed: int) -> Path:
     """A folder named after its point; what a folder's name cannot hold becomes a dash."""
     name = ",".join(f"{key}={value}" for key, value in {**settings, "seed": seed}.items())
     return folder / "".join(c if c.isalnum() or c in "=,._-" else "-" for c in name)
-
-
-def _teach(folder: Path, cases: Sequence[RunConfig]) -> None:
-    """Ask every teacher once, before the runs start: they only read."""
-    taught = {}
-    for case in cases:
-        if case.teacher != "none" and not case.augments:
-            taught[(case.teacher, case.data, case.data_dir, case.size, case.dtype, case.device)] = case
-    for case in taught.values():
-        task, dtype = task_of(case), getattr(torch, case.dtype)
-        split = task.data.train.to(case.device)
-        split = split._replace(images=split.images.to(dtype))
-        if task.teacher is not None:
-            lesson(split, task.teacher.to(case.device, dtype), folder)
 
 
 def _run(config: RunConfig, place: Path, logits_folder: Path, resume: bool) -> tuple[float, int, str]:

@@ -88,6 +88,28 @@ class AlexNet32(nn.Module):
         return result
 
 
+class Linear(nn.Module):
+    """One fully connected layer on the pixels: what no front end has to beat.
+
+    Args:
+        inputs: Channels of the picture.
+        classes: Number of classes.
+        side: Of the picture.
+
+    Shape:
+        (B, inputs, side, side) to logits (B, classes).
+    """
+
+    def __init__(self, inputs: int, classes: int, side: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(inputs * side * side, classes)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Logits."""
+        result: Tensor = self.layer(picture.flatten(1) - 0.5)
+        return result
+
+
 class SmallCNN(nn.Module):
     """Two convolutions with max-pools and one fully connected layer, for pictures of at least 16x16.
 

@@ -109,10 +109,10 @@ def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     threads = torch.get_num_threads()
-    return f"{_processor()}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"
+    return f"{processor()}, {threads} thread{'s' * (threads > 1)}, torch {torch.__version__}"
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name of the processor; Linux keeps it where Python does not look."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []

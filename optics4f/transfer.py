@@ -150,6 +150,7 @@ def audit(optics: nn.Module, network: Any, example: Tensor, source: Any, readout
     transfer = optics.transfer().detach() if linear and isinstance(optics, (FourF, Cascade)) else None
     gain = None if transfer is None else float(largest_singular_value(transfer))
     inputs, outputs = systems[0].masks.channels[1], systems[-1].masks.channels[0]
+    conversions = 1 + _hidden_conversions(optics, source(example))
     return Audit(
         readout=readout,
         optics_affine=linear,
@@ -162,8 +163,8 @@ def audit(optics: nn.Module, network: Any, example: Tensor, source: Any, readout
         channels=(inputs, outputs),
         masks=sum(system.masks.channels[0] * system.masks.channels[1] for system in systems),
         collapsed_masks=inputs * outputs if linear else None,
-        exposures=1,
-        conversions=1 + _hidden_conversions(optics, source(example)),
+        exposures=conversions,  # each conversion reads a sensor
+        conversions=conversions,
     )
 
 

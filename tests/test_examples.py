@@ -23,6 +23,18 @@ PROMISES = {
     "13_design_masks": r"conv2d: \de-1[456].*hold (0\.\d{3}) of the light, designed \1;.*formula 0\.019",
     "07_coherence": r"sigma 0\.2.*contrast 0\.000.*sigma 0\.5.*0\.157.*1\.90.*0\.259, closed form 0\.260",
     "08_channel_sums": r"3136 kernels.*beam splitter: -13\.8 dB.*leave 96\.15%.*relative: \d\.\de-1[45]",
+    "14_design_a_mask_set": r"fabrication \| .*gds: masks within \de-0\d rad, accuracy as trained: True.*"
+    r"bitmap: masks within \de-0\d rad, accuracy as trained: True.*8 levels of fused-silica, n = 1\.4607",
+    "15_photomask": r"layer 1 72\.2 nm, layer 2 144\.3 nm, layer 3 288\.7 nm, layer 4 577\.4 nm.*"
+    r"keep 0\.98\d, 0\.98\d, 0\.98\d, 0\.98\d of.*blaze: (0\.9872) in the first order; .* = \1",
+    "16_slm": r"29 above, 29 below, 449 and 449.*t: (0\.0190), .* = \1.*amplitude 0\.997.*by 6\.\d%",
+    "17_dmd": r"4 mirrors 0\.34, 5\.11 mirrors 0\.20.*off 0\.723\d, 1 - <w> = 0\.723.*, 0 mirrors wrong.*"
+    r"100 samples aside: 1\.0\d",
+    "18_metasurface": r"101 of 116 posts.*262144 posts of \d\d kinds.*of that 0\.9\d\d in.*t\*>\|\^2 = 0\.9",
+    "19_printed_relief": r"1\.0714 mm high.*closed: True; (6362\.\d{3}) mm\^3, by its levels \1.*"
+    r"stl: \+1\.00 turns, 0\.987.*tiff: \+1\.00 turns, (1\.0000) .* = \2",
+    "20_tiling": r"9 on \(138, 138\).*1920: 32 kernels.*2048: 64 kernels.*bench: .* to [1-5]e-07.*"
+    r"file: .* to 2e-02.*corners: 0\.93\d, cos\^2 = 0\.933",
 }
 
 

@@ -37,7 +37,7 @@ RANK = {part: rank for rank, parts in enumerate(LAYERS) for part in parts}
 DOORS = {
     "pint": {"optics4f.units"},  # one registry for the whole package
     "matplotlib": {
-        f"optics4f.plotting.{part}" for part in ("benches", "common", "networks", "times")
+        f"optics4f.plotting.{path.stem}" for path in (ROOT / "optics4f" / "plotting").glob("[!_]*.py")
     },  # the engine runs without a display
 }
 # Libraries of an extra: never at the top of a file, so that a bare install imports everything.

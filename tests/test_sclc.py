@@ -174,7 +174,7 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda folder: (folder / "student.json").unlink(), "expected a folder with student.json"),
         (lambda folder: (folder / "student.json").write_text("{"), "expected JSON"),
         (lambda folder: _edit(folder, format="else"), "expected the format"),
-        (lambda folder: _edit(folder, format_version=99), "expected format version 1, got 99"),
+        (lambda folder: _edit(folder, format_version=99), "expected format version 1 to 2, got 99"),
         (lambda folder: _edit(folder, design={}), "expected a design"),
         (lambda folder: (folder / "student.safetensors").unlink(), "student.safetensors"),
         (lambda folder: (folder / "student.safetensors").write_bytes(b"12"), "expected numbers"),
@@ -188,7 +188,7 @@ def test_damaged_student_is_refused(tmp_path: Path, harm, error: str) -> None:  
 
 
 def test_bad_designs_are_refused() -> None:
-    with pytest.raises(ValueError, match="expected readout strict or detected, got 'relu'"):
+    with pytest.raises(ValueError, match="expected readout strict or detected or paper_code, got 'relu'"):
         StudentDesign("relu")
     with pytest.raises(ValueError, match="expected 2 kernel sizes and 2 stops"):
         replace(SMALL, stops=(9,))

@@ -10,6 +10,7 @@ from .benches import show_retrieval as show_retrieval
 from .benches import show_tiling as show_tiling
 from .benches import show_violations as show_violations
 from .common import save as save
+from .design import show_design as show_design
 from .networks import show_accuracies as show_accuracies
 from .networks import show_contact_sheet as show_contact_sheet
 from .networks import show_exposure as show_exposure

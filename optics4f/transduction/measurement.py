@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from time import perf_counter_ns
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter, perf_counter_ns
 from typing import Any
 
 from ..record import Estimate, Record
@@ -33,6 +33,42 @@ def measure(call: Callable[[], Any], warmup: int = 10, runs: int = 1000) -> list
         start = perf_counter_ns()
         call()
         samples.append(perf_counter_ns() - start)
+    return samples
+
+
+def take_turns(
+    calls: Mapping[str, Callable[[], Any]],
+    seconds: float,
+    clock: Callable[[], float] = perf_counter,
+    turn: float = 0.0,
+) -> dict[str, list[float]]:
+    """Durations of several calls [s], which take turns, so that a disturbance meets all of them.
+
+    Args:
+        calls: What to time, by name; each is called twice before.
+        seconds: How long to go on [s]; every call has five turns at least.
+        clock: Gives the time [s]; ``time.process_time`` does not count what other processes take away.
+        turn: How long a turn is at least [s]: a call that is shorter is repeated, and the mean counts.
+
+    Raises:
+        ValueError: If there is nothing to time.
+    """
+    if not calls:
+        raise ValueError("take_turns: expected at least one call, got none.")
+    repeats = {}
+    for name, call in calls.items():
+        call()
+        start = clock()
+        call()
+        repeats[name] = math.ceil(turn / max(clock() - start, 1e-7)) or 1
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    end = perf_counter() + seconds
+    while perf_counter() < end or min(map(len, samples.values())) < 5:
+        for name, call in calls.items():
+            start = clock()
+            for _ in range(repeats[name]):
+                call()
+            samples[name].append((clock() - start) / repeats[name])
     return samples
 
 
