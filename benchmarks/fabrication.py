@@ -1,20 +1,24 @@
-"""How fast masks become GDSII and OASIS, beside gdstk drawing one rectangle per pixel.
+"""How fast masks become GDSII and OASIS, beside gdstk and KLayout drawing one rectangle per pixel.
 
 Wall and processor time from a bank to the file on disk; best of a few runs. Run it on a quiet machine:
 
     python benchmarks/fabrication.py [--markdown FILE] [--json FILE] [--large]
 
-``--large`` adds 8192 x 8192 pixels, with a progress bar, in a process of its own, and its peak memory.
+KLayout's rows are there where its module can be imported (``pip install klayout``); it is GPL, and nothing in
+the package needs it. ``--large`` adds 8192 x 8192 pixels, with a progress bar, in a process of its own, and
+its peak memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,10 +33,13 @@ from rich.table import Table
 
 from optics4f.fabrication import MaskBankData
 from optics4f.fabrication.layout import pixel_edges, write_layout
+from optics4f.fabrication.metasurface import posts_entry, write_posts
+from optics4f.fabrication.posts import PostLibrary
 from optics4f.fabrication.relief import etch_masks, phase_of_level, quantise_phase
 from optics4f.files import write_json, write_text
 
 PITCH, LEVELS = 8e-6, 16
+SIDES = (256, 512, 1024, 2048)
 HEAD = ("mask", "file", "wall time [s]", "processor time [s]", "size [MB]", "target")
 Row = tuple[str, str, float, float, float, str]
 
@@ -85,6 +92,25 @@ def draw_pixels(path: Path, level: NDArray[np.int64]) -> None:
         library.write_gds(path)
 
 
+def merge_pixels(path: Path, level: NDArray[np.int64], db: Any) -> None:
+    """The way of KLayout: a box for each pixel of each layer, merged into polygons by its own sweep."""
+    edges = pixel_edges(level.shape[-1], level.shape[-1] // 2, PITCH).tolist()
+    layout = db.Layout()
+    layout.dbu = 1e-3
+    cell = layout.create_cell("PIXELS")
+    for bit, mask in enumerate(etch_masks(level, LEVELS)):
+        drawn = db.Region()
+        for row, column in np.argwhere(mask).tolist():
+            drawn.insert(db.Box(edges[column], edges[row], edges[column + 1], edges[row + 1]))
+        cell.shapes(layout.layer(bit + 1, 0)).insert(drawn.merge())
+    layout.write(str(path))
+
+
+def draw_posts(path: Path, bank: MaskBankData, library: PostLibrary) -> None:
+    """What is measured of a metasurface: the look-up, its residual, and the file."""
+    write_posts(path, bank, posts_entry(library, bank, "bench"))
+
+
 def measured(write: Callable[[Path], None], path: Path, runs: int = 3) -> tuple[float, float, float]:
     """Shortest wall time and processor time [s], and size [MB]."""
     times = []
@@ -110,30 +136,57 @@ def table_of(folder: Path, n: int = 1024) -> list[Row]:
             *found, size = measured(partial(draw, bank=bank, compact=compact), folder / f"a.{kind}")
             label = "OASIS, compact" if compact else {"gds": "GDSII", "oas": "OASIS"}[kind]
             rows.append((name, label, found[0], found[1], size, target if kind == "oas" else ""))
-    for kind, label in (("gds", "GDSII"), ("oas", "OASIS")):
-        level = cases[f"transform of a 7 x 7 kernel, {n} x {n}"][0][0]
-        *found, size = measured(partial(draw_pixels, level=level), folder / f"p.{kind}", runs=1)
-        rows.append(("the same kernel, gdstk, a rectangle per pixel", label, found[0], found[1], size, ""))
+    return rows + table_of_others(folder, n)
+
+
+def table_of_others(folder: Path, n: int) -> list[Row]:
+    """The same kernel drawn by others, in the same run."""
+    ways: dict[str, Callable[..., None]] = {"gdstk, a rectangle per pixel": draw_pixels}
+    try:
+        import klayout.db
+
+        ways["KLayout, its merge of the pixels"] = partial(merge_pixels, db=klayout.db)
+    except ImportError as error:
+        print(f"KLayout is left out: {error}; pip install klayout")
+    level = kernel_levels(n)
+    rows: list[Row] = []
+    for way, write in ways.items():
+        for kind, label in (("gds", "GDSII"), ("oas", "OASIS")):
+            *found, size = measured(partial(write, level=level), folder / f"p.{kind}", runs=1)
+            rows.append((f"the same kernel, {way}", label, found[0], found[1], size, ""))
     return rows
+
+
+def metasurface(folder: Path, n: int = 1024) -> Row:
+    """A million posts of 16 kinds, white noise in phase: look-up over the complex value included."""
+    kinds = np.arange(16)
+    t = np.linspace(0.7, 1, 16) * np.exp(2j * np.pi * kinds / 16)
+    size = np.linspace(60e-9, 200e-9, 16)[:, None].repeat(2, axis=1)
+    library = PostLibrary(size, t, "350 nm", "532 nm")
+    phase = np.random.default_rng(0).uniform(0, 2 * np.pi, (1, 1, n, n))
+    bank = replace(
+        bank_of(np.zeros((1, n, n), int)), transmittance=np.exp(1j * phase), pitch=(350e-9, 350e-9)
+    )
+    *found, size_mb = measured(partial(draw_posts, bank=bank, library=library), folder / "m.oas", runs=5)
+    return ("a million posts of 16 kinds, white noise", "OASIS", found[0], found[1], size_mb, "0.5 s, 1.5 MB")
+
+
+def exponent(rows: list[Row], sizes: tuple[int, ...]) -> float:
+    """Least-squares slope of the logarithm of the processor time over that of the number of pixels."""
+    pixels = [2 * math.log(n) for n in sizes]
+    return float(np.polyfit(pixels, [math.log(row[3]) for row in rows], 1)[0])
 
 
 def growth(folder: Path) -> list[Row]:
-    """White noise of growing size: the time per pixel is to stay."""
+    """White noise of growing size: the time per pixel is to stay, and the exponent over pixels to be 1."""
     rows: list[Row] = []
-    for n in (256, 512, 1024, 2048):
+    for n in SIDES:
         bank = bank_of(noise_levels(n)[None])
         *found, size = measured(partial(draw, bank=bank, compact=True), folder / "g.oas", runs=2)
-        rows.append(
-            (
-                f"white noise, {n} x {n}",
-                "OASIS, compact",
-                found[0],
-                found[1],
-                size,
-                f"{found[1] / n**2 * 1e9:.0f} ns/pixel",
-            )
-        )
-    return rows
+        speed = f"{found[1] / n**2 * 1e9:.0f} ns/pixel"
+        rows.append((f"white noise, {n} x {n}", "OASIS, compact", found[0], found[1], size, speed))
+    power = f"linear; time grows as pixels^{exponent(rows, SIDES):.2f}"
+    return [*rows[:-1], (*rows[-1][:-1], f"{rows[-1][-1]}; {power}")]
 
 
 def large() -> None:
@@ -184,7 +237,7 @@ def main() -> None:
         large()
         return
     with TemporaryDirectory() as folder:
-        rows = [*table_of(Path(folder)), *growth(Path(folder))]
+        rows = [*table_of(Path(folder)), metasurface(Path(folder)), *growth(Path(folder))]
     rows += [large_row()] if options.large else []
     table = Table(*HEAD)
     for name, kind, wall, processor, size, target in rows:

@@ -58,7 +58,7 @@ class Loader:
         """Go back to where :meth:`state` was called."""
         self.generator.set_state(state.tensors["generator"])
         self.order, self.done = state.tensors["order"], state.rest["done"]
-        self.epoch = state.rest["epoch"]
+        self.epoch = state.rest.get("epoch", 0)  # older checkpoints knew no views
 
     def _viewed(self, batch: Split, index: Tensor) -> Split:
         """The pictures in the view of this epoch, with what the teacher says of just that view."""

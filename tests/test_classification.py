@@ -24,7 +24,7 @@ pytest.importorskip("safetensors")
 pytest.importorskip("joblib")
 
 TINY = Schedule(
-    0.1, 1, 1, 1, 1, 4, 1, 5, 1, (3, 4, 4, 4), (9, 7, 7), views=1, one_seed=("paper_code", "square")
+    0.1, 1, 1, 1, 1, 4, 1, 5, 1, 1, (3, 4, 4, 4), (9, 7, 7), views=1, one_seed=("paper_code", "square")
 )
 VIEWS = RunConfig(batch_size=8, shift=2, flip=True, views=3)
 

@@ -1,7 +1,9 @@
 """Design rules of an exported layout, and other people's kernels as a mask set: functions and commands."""
 
+import json
 from pathlib import Path
 
+import gdstk
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,9 @@ from optics4f.cli import Commands
 from optics4f.fabrication import MaskSet
 from optics4f.fabrication.bench import bank_of
 from optics4f.fabrication.cli import register
-from optics4f.fabrication.export import export_masks, read_back
+from optics4f.fabrication.export import export_masks
+from optics4f.fabrication.profiles import check_profile
+from optics4f.fabrication.readback import read_back
 from optics4f.fabrication.rules import Rules
 from optics4f.fabrication.shop import broken_rules
 
@@ -89,3 +93,82 @@ def test_kernels_of_another_lab_become_masks(tmp_path: Path) -> None:
     assert np.abs(bank.transmittance - expected).max() < 1e-6  # float32
     code, _, error = run("import-masks", tmp_path / "kernel.npy", *words[:4], "--shape", "16", *words[6:])
     assert code == 2 and "--shape: expected height x width" in error
+
+
+def two_masks(folder: Path) -> Path:
+    phase = torch.tensor(np.random.default_rng(3).integers(4, size=(2, 1, 10, 12)) * np.pi / 2)
+    masks = PhaseMask(phase.float(), levels=4)
+    bench = FourF(Grid((10, 12), 100 * um), 500 * nm, 100 * mm, masks)
+    MaskSet({"two": bank_of(bench)}).save(folder / "masks.h5")
+    return folder / "masks.h5"
+
+
+def test_a_file_for_each_layer_is_what_oasis_mask_takes(tmp_path: Path) -> None:
+    out = tmp_path / "fab"
+    words = ["--to", "oas,oasis_mask", "--levels", 4, "--material", "1.5", "--marks", "--out", out]
+    code, shown, error = run("export", two_masks(tmp_path), *words)
+    assert code == 0, error
+    document = json.loads((out / "manifest.json").read_text())
+    layers = {str(row["layer"]) for row in document["banks"]["two"]["layout"]["layers"]}
+    files = document["banks"]["two"]["oasis_mask"]["files"]
+    assert set(files) == layers == {"1", "2", "10", "11", "12"}
+    listed = {file["path"] for file in document["files"]}
+    assert listed == {"two.oas", *files.values()} == {path.name for path in out.glob("*.oas")}
+    whole = {cell.name: cell for cell in gdstk.read_oas(out / "two.oas").cells}
+    for layer, name in files.items():
+        assert check_profile(out / name, "oasis_mask") == []
+        part = gdstk.read_oas(out / name)
+        assert part.layers_and_datatypes() == {(int(layer), 0)}
+        for cell in part.cells:
+            drawn = [c.get_polygons(depth=0, layer=int(layer), datatype=0) for c in (cell, whole[cell.name])]
+            difference = gdstk.boolean(*drawn, "xor", precision=1e-4) if any(drawn) else []
+            # Letters have oblique edges: cut, their new corners are rounded to 1 nm. All else is the same.
+            allowed = sum(p.perimeter() for p in drawn[1]) * 1e-3 if layer == "11" else 0
+            assert sum(p.area() for p in difference) <= allowed
+    np.testing.assert_array_equal(
+        read_back(out, "oasis_mask").banks["two"].transmittance,
+        read_back(out, "oas").banks["two"].transmittance,
+    )
+    assert broken_rules(out, "oasis_mask", Rules()) == broken_rules(out, "oas", Rules())
+    code, shown, _ = run("rules", out, "--profile", "oasis_mask", "--kissing-corners")
+    assert code == 0 and "two.oas: vertices" in shown and "two_L" not in shown
+
+
+def test_one_altered_layer_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "fab"
+    run("export", two_masks(tmp_path), "--to", "oasis_mask", "--material", "1.5", "--out", out)
+    path = out / "two_L02.oas"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    code, _, error = run("rules", out)
+    assert code == 2 and "two_L02.oas: expected SHA-256" in error
+
+
+def test_the_command_fills_a_wafer(tmp_path: Path) -> None:
+    """Copies stand at their size and a lane, within the circle that is left, and the masks come back."""
+    out, path = tmp_path / "fab", two_masks(tmp_path)
+    words = ["--to", "gds,oas,oasis_mask", "--material", "1.5", "--compact", "--out", out]
+    code, _, error = run(
+        "export", path, *words, "--wafer", "50 mm", "--wafer-edge", "3 mm", "--wafer-lane", "1 mm"
+    )
+    assert code == 0, error
+    wafer = json.loads((out / "manifest.json").read_text())["banks"]["two"]["layout"]["wafer"]
+    assert (wafer["diameter"], wafer["edge"], wafer["lane"]) == pytest.approx((0.05, 0.003, 0.001))
+    cells = {cell.name: cell for cell in gdstk.read_oas(out / "two.oas").cells}
+    copies = cells[wafer["cell"]].references
+    boxes = np.array([np.ravel(copy.bounding_box()) for copy in copies]) * 1e-6
+    assert len(copies) > 4 and len(np.unique(boxes, axis=0)) == len(copies)
+    corners = np.hypot(*np.maximum(abs(boxes[:, :2]), abs(boxes[:, 2:])).T)
+    assert corners.max() <= 0.025 - 0.003
+    places = np.unique(np.round([copy.origin for copy in copies], 3)[:, 0]) * 1e-6
+    steps = np.diff(places)
+    # Both ends are rounded to 1 nm.
+    np.testing.assert_allclose(steps, steps[0], atol=2e-9)
+    assert steps[0] >= boxes[0, 2] - boxes[0, 0] + 0.001 - 2e-9
+    run("export", path, "--to", "oas", "--material", "1.5", "--out", tmp_path / "plain")
+    plain = read_back(tmp_path / "plain", "oas").banks["two"].transmittance
+    for kind in ("gds", "oas", "oasis_mask"):
+        np.testing.assert_array_equal(read_back(out, kind).banks["two"].transmittance, plain)
+    code, _, error = run("export", path, *words, "--wafer", "2 mm", "--wafer-edge", "0.9 mm")
+    assert code == 2 and "Wafer diameter: expected room for" in error
+    code, _, error = run("export", path, *words, "--wafer", "50")
+    assert code == 2 and "Wafer diameter: expected a quantity" in error

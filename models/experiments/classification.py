@@ -31,6 +31,7 @@ class Schedule:
         detected_longer: Epochs of a larger one.
         masks_longer: Output channels of that one's bank.
         paper_code: Epochs of the published one.
+        pooling: Epochs of the pair that compares its poolings.
         paper_channels: Its channels.
         paper_stops: Its stops.
         views: Ways in which each picture is moved and mirrored; the teacher is asked once for each.
@@ -46,10 +47,18 @@ class Schedule:
     detected_longer: int = 24
     masks_longer: int = 256
     paper_code: int = 8
+    pooling: int = 3
     paper_channels: tuple[int, ...] = (3, 16, 32, 64, 128, 128)
     paper_stops: tuple[int, ...] = (17, 13, 9, 7, 7)
     views: int = 10
-    one_seed: tuple[str, ...] = (TEACHER, "detected_longer", "paper_code", "paper_code_max", "square")
+    one_seed: tuple[str, ...] = (
+        TEACHER,
+        "detected_longer",
+        "paper_code",
+        "pooled_spectral",
+        "pooled_max",
+        "square",
+    )
 
 
 def schedule(options: Options) -> Schedule:
@@ -58,7 +67,7 @@ def schedule(options: Options) -> Schedule:
         return Schedule()
     wide = (3, 32, 64, 128, 256, 256)
     return Schedule(
-        1.0, 120, 120, 60, 100, 512, 300, 1024, 100, wide, (25, 19, 15, 11, 11), views=50, one_seed=()
+        1.0, 120, 120, 60, 100, 512, 300, 1024, 100, 100, wide, (25, 19, 15, 11, 11), views=50, one_seed=()
     )
 
 
@@ -118,8 +127,9 @@ def networks(options: Options) -> dict[str, RunConfig]:
         ),
         "detected": detected(options, plan.detected, plan.masks),
         "detected_longer": detected(options, plan.detected_longer, plan.masks_longer),
-        "paper_code": paper_code(options, "spectral"),
-        "paper_code_max": paper_code(options, "max"),
+        "paper_code": paper_code(options, "spectral", plan.paper_code),
+        "pooled_spectral": paper_code(options, "spectral", plan.pooling),
+        "pooled_max": paper_code(options, "max", plan.pooling),
         "linear": replace(plain, network="linear", epochs=plan.strict, shift=0, views=2, learning_rate=2e-4),
         "strict_published": replace(
             plain,
@@ -172,7 +182,7 @@ def detected(options: Options, epochs: int, masks: int) -> RunConfig:
     )
 
 
-def paper_code(options: Options, pooling: str) -> RunConfig:
+def paper_code(options: Options, pooling: str, epochs: int) -> RunConfig:
     """The student of the published code: a ReLU behind each bank but the last, three layers behind them."""
     plan = schedule(options)
     student = StudentDesign(
@@ -187,7 +197,7 @@ def paper_code(options: Options, pooling: str) -> RunConfig:
     return replace(
         _student(options),
         student=student,
-        epochs=plan.paper_code,
+        epochs=epochs,
         views=plan.views,
         learning_rate=2e-3,
     )

@@ -5,14 +5,16 @@ maskset   the mask-set file (HDF5)
 relief    phase, height, levels, etch masks: pure functions
 raster    pixels and rectilinear polygons: pure functions
 layout    GDSII and OASIS
-bitmap    8-bit PNG
+bitmap    grey pictures
 manifest  what an export folder holds, with hashes
-export    writes such a folder, and reads it back
+export    writes such a folder
+readback  reads it back
 """
 
 from .bank import MaskBankData
-from .export import export_masks, read_back
+from .export import export_masks
 from .manifest import Manifest
 from .maskset import MaskSet
+from .readback import read_back
 
 __all__ = ["Manifest", "MaskBankData", "MaskSet", "export_masks", "read_back"]

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..extras import require
-from ..files import write_file
 from ..units import compact
 from .bank import MaskBankData
 from .devices import DoseCurve, Modulator, device_from, device_greys, device_shows, sign_factor
+from .pictures import read_grey, write_picture
 from .relief import phase_of_level, quantise_phase
 
 GREYS = 256
@@ -61,23 +60,17 @@ def write_bitmap(path: str | Path, phase: NDArray[Any], sign: str = "phase") -> 
         phase: Phase [rad], shape (H, W), row index growing with +y.
         sign: As in :func:`grey_of_phase`.
     """
-    image = require("PIL.Image", "fab")
-    grey = np.ascontiguousarray(np.flipud(grey_of_phase(phase, sign)))
-    write_file(path, lambda draft: image.fromarray(grey).save(draft, format="PNG"))
+    write_picture(path, np.flipud(grey_of_phase(phase, sign)), "PNG")
 
 
 def read_bitmap(path: str | Path, shape: tuple[int, int], sign: str = "phase") -> NDArray[np.float64]:
-    """Phase [rad] of one PNG, shape (H, W), row index growing with +y.
+    """Phase [rad] of one PNG or BMP, shape (H, W), row index growing with +y.
 
     Raises:
-        ValueError: If the picture is not 8-bit grey of this shape.
+        ValueError: If the picture is damaged, or not 8-bit grey of this shape.
     """
-    image = require("PIL.Image", "fab")
-    with image.open(path) as picture:
-        found = f"{picture.mode} {picture.height} x {picture.width}"
-        if found != f"L {shape[0]} x {shape[1]}":
-            raise ValueError(f"{path}: expected 8-bit grey, L {shape[0]} x {shape[1]}, got {found}.")
-        return phase_of_grey(np.flipud(np.asarray(picture)), sign)
+    grey = read_grey(path, "L", shape, ("PNG", "BMP"), "8-bit grey, ")
+    return phase_of_grey(np.flipud(grey), sign)
 
 
 def device_entry(device: Modulator | DoseCurve, bank: MaskBankData, index: float | None) -> dict[str, Any]:
@@ -127,13 +120,12 @@ def write_device_bitmap(
         wavelength: Vacuum wavelength [m].
         entry: From :func:`device_entry`.
     """
-    image = require("PIL.Image", "fab")
     device = device_from(entry["device"])
     grey = np.flipud(device_greys(device, transmittance, wavelength, entry.get("refractive_index")))
     picture = np.zeros(entry["picture"], dtype={1: bool, 8: np.uint8}.get(device.bits, np.uint16))
     top, left = entry["window"]
     picture[top : top + grey.shape[0], left : left + grey.shape[1]] = grey
-    write_file(path, lambda draft: image.fromarray(picture).save(draft, format="PNG"))
+    write_picture(path, picture, "PNG")
 
 
 def read_device_bitmap(
@@ -142,16 +134,11 @@ def read_device_bitmap(
     """Transmittance of the mask in one PNG, shape (H, W), by the list of the device.
 
     Raises:
-        ValueError: If the picture is not of the device, or its surround is not grey 0.
+        ValueError: If the picture is damaged, not of the device, or its surround is not grey 0.
     """
-    image = require("PIL.Image", "fab")
     device = device_from(entry["device"])
     rows, columns = entry["picture"]
-    with image.open(path) as picture:
-        found = f"{picture.mode} {picture.height} x {picture.width}"
-        if found != f"{_MODES[device.bits]} {rows} x {columns}":
-            raise ValueError(f"{path}: expected {_MODES[device.bits]} {rows} x {columns}, got {found}.")
-        grey = np.asarray(picture).astype(np.int64)
+    grey = read_grey(path, _MODES[device.bits], (rows, columns), ("PNG",)).astype(np.int64)
     if grey.max() >= 2**device.bits:
         raise ValueError(f"{path}: expected grey values below {2**device.bits}, got {grey.max()}.")
     top, left = entry["window"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .bank import MaskBankData
     from .manifest import Manifest
     from .maskset import MaskSet
-    from .metasurface import PostLibrary
+    from .posts import PostLibrary
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +27,10 @@ def export(
     out: Annotated[Path, typer.Option(help="Folder for the files and their manifest.")],
     to: Annotated[
         str,
-        typer.Option(help="Formats, separated by commas: gds, oas, bitmap, tiff, height, stl, metasurface."),
+        typer.Option(
+            help="Formats, separated by commas: gds, oas, oasis_mask (a file for each layer), bitmap, tiff, "
+            "height, stl, metasurface."
+        ),
     ] = "gds,bitmap",
     bank: Annotated[str | None, typer.Option(help="Only this bank.")] = None,
     levels: Annotated[
@@ -55,6 +58,14 @@ def export(
     marks: Annotated[
         bool, typer.Option(help="Layout: crosses, verniers and an outline around each mask.")
     ] = False,
+    wafer: Annotated[
+        str | None,
+        typer.Option(help="Layout: copies of all dies on a wafer of this diameter, e.g. '100 mm'."),
+    ] = None,
+    wafer_edge: Annotated[str, typer.Option(help="Wafer: ring at the edge that stays empty.")] = "5 mm",
+    wafer_lane: Annotated[
+        str, typer.Option(help="Wafer: lane between copies; their pitch is their size and a lane.")
+    ] = "100 um",
     compact: Annotated[bool, typer.Option(help="Layout: smaller OASIS, with repetitions.")] = False,
 ) -> None:
     """Write masks for a mask shop, a modulator, a printer or a metasurface foundry, with a manifest."""
@@ -63,8 +74,10 @@ def export(
 
     from .devices import load_device
     from .export import export_masks
+    from .marks import Wafer
     from .maskset import MaskSet
 
+    disk = None if wafer is None else Wafer(wafer, wafer_edge, wafer_lane)
     maskset = MaskSet.load(path)
     profile = None if device is None else load_device(device)
     posts = None if library is None else _posts(library, cell_pitch, maskset, bank, min_feature, min_gap)
@@ -84,6 +97,7 @@ def export(
             library=posts,
             base=base,
             marks=marks,
+            wafer=disk,
             compact=compact,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -108,7 +122,10 @@ def masks(path: Annotated[Path, typer.Argument(metavar="MASKS.h5", help="Mask-se
 
 
 def rules(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with an exported layout.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder with an exported layout, or any GDSII or OASIS file."),
+    ],
     profile: Annotated[
         str, typer.Option(help="Tool: generic, heidelberg_dwl66, heidelberg_mla150, ebeam or oasis_mask.")
     ] = "generic",
@@ -118,25 +135,18 @@ def rules(
     kissing_corners: Annotated[bool, typer.Option(help="Let pixels touch by a corner alone.")] = False,
     strict: Annotated[bool, typer.Option(help="Anything found is an error.")] = False,
 ) -> None:
-    """Check layouts as they were drawn: widths, gaps, corners, grid, and what the writing tool takes."""
-    from .manifest import Manifest
-    from .profiles import check_profile
+    """Check layouts as they were drawn: widths, gaps, corners, grid, and what the writing tool takes.
+
+    A single file may come from anywhere, and only what the tool takes is checked: it does not say its pixels.
+    """
     from .rules import Rules
-    from .shop import broken_rules
+    from .shop import check_file, check_folder
 
     process = Rules(min_feature, min_gap, grid, kissing_corners=kissing_corners)
-    files = [file for file in Manifest.load(folder).files if file.format in ("gds", "oas")]
-    if not files:
-        raise ValueError(f"{folder}: expected a layout, gds or oas, got none.")
-    found = [
-        f"{file.path}: {finding.text}"
-        for file in files
-        for finding in check_profile(folder / file.path, profile)
-    ]
-    found += broken_rules(folder, files[0].format, process)
+    files, found = check_file(folder, profile) if folder.is_file() else check_folder(folder, profile, process)
     if strict and found:
         raise ValueError(f"rules: expected a layout that can be made, got {len(found)} findings: {found[0]}")
-    for line in found or [f"{', '.join(file.path for file in files)}: nothing to find fault with."]:
+    for line in found or [f"{', '.join(files)}: nothing to find fault with."]:
         typer.echo(line)
 
 
@@ -181,7 +191,7 @@ def import_masks(
 def _posts(
     path: Path, cell_pitch: str | None, maskset: MaskSet, bank: str | None, min_feature: str, min_gap: str
 ) -> PostLibrary:
-    from .metasurface import load_library
+    from .posts import load_library
 
     if cell_pitch is None:
         raise ValueError("--cell-pitch: expected the side of the cell of the library, got none.")

@@ -178,7 +178,7 @@ def device_from(described: Mapping[str, Any]) -> Modulator | DoseCurve:
         if kind == "dose_curve":
             depth = [_length(value) for value in values.pop("depth")]
             return DoseCurve(depth=depth, **values)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(
             f"device: expected the fields of a {kind}, got a wrong or missing one ({error})."
         ) from None
@@ -191,8 +191,12 @@ def load_device(path: str | Path) -> Modulator | DoseCurve:
     Raises:
         ValueError: If the file is not such a profile.
     """
+    content = Path(path).read_bytes()
     try:
-        described = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        described = tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # not TOML, or not text
+        raise ValueError(f"{path}: expected a profile in TOML, got another file ({error}).") from None
+    try:
         for key in ("pitch", "wavelength", "depth"):
             value = described.get(key, "")
             if not all(isinstance(v, str) for v in (value if isinstance(value, list) else [value])):

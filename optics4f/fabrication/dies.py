@@ -59,6 +59,35 @@ def die_cells(
     return [_wafer_cell(f"{stem}_WAFER", top, outline, wafer), top, *beside, *masks]
 
 
+def keep_one_layer(cells: list[Any], layer: int) -> None:
+    """Take all but one layer out of cells, and cut what is left into pieces of at most four corners.
+
+    Letters have more corners; cut at each of them, they are trapezoids and triangles.
+
+    Args:
+        cells: From :func:`die_cells`; their placeholders stay.
+        layer: The layer that stays.
+    """
+    for cell in cells:
+        drawn = cell.polygons[1:]
+        cell.remove(*drawn)
+        for polygon in (p for p in drawn if p.layer == layer):
+            for band in _cut(polygon, "y"):
+                cell.add(*_cut(band, "x"))  # two pieces of a band hang together by the slit that closes an O
+
+
+def _cut(polygon: Any, axis: str) -> list[Any]:
+    """A polygon cut across an axis at each of its corners, if it has more than four."""
+    if polygon.size <= 4:
+        return [polygon]
+    gdstk = require("gdstk", "fab")
+    places = np.unique(polygon.points[:, "xy".index(axis)])[1:-1].tolist()
+    pieces = [piece for band in gdstk.slice(polygon, places, axis, _NM / _UM) for piece in band]
+    for piece in pieces:
+        piece.layer = polygon.layer
+    return pieces
+
+
 def _mask_cell(name: str, window: Box) -> Any:
     """Frame, name and the orientation mark of one mask."""
     gdstk = require("gdstk", "fab")

@@ -18,6 +18,7 @@ from .bitmap import (
     write_bitmap,
     write_device_bitmap,
 )
+from .checks import count, number, positive
 from .devices import DoseCurve, Modulator
 from .heightmap import (
     STEPS,
@@ -28,11 +29,12 @@ from .heightmap import (
     write_height_map,
     write_points,
 )
-from .layout import cell_stem, layer_table, read_layout
+from .layout import cell_stem, layer_table, outline_row, read_layout
 from .manifest import ExportedFile
-from .marks import Marks
+from .marks import Marks, Wafer
 from .materials import refractive_index
-from .metasurface import PostLibrary, read_posts
+from .metasurface import read_posts
+from .posts import PostLibrary
 from .relief import height_2pi, phase_of_height, phase_of_level, quantise_phase
 from .stl import read_relief, write_relief
 
@@ -47,6 +49,7 @@ class Options(NamedTuple):
     library: PostLibrary | None
     base: float
     marks: Marks | None = None
+    wafer: Wafer | None = None
     compact: bool = False
 
 
@@ -84,13 +87,14 @@ def _index(bank: MaskBankData, name: str, material: str | float | None) -> float
     return refractive_index(material, bank.wavelength)
 
 
-def layout_entry(
-    bank: MaskBankData, name: str, levels: int | None, material: str | float | None
-) -> dict[str, Any]:
+def layout_entry(bank: MaskBankData, name: str, options: Options) -> dict[str, Any]:
     """How GDSII and OASIS draw a bank, for the manifest."""
-    levels = bank.levels or 16 if levels is None else levels
-    index = _index(bank, name, material)
-    return {
+    levels = bank.levels or 16 if options.levels is None else options.levels
+    index = _index(bank, name, options.material)
+    layers = layer_table(levels, bank.wavelength, index)
+    if options.marks is not None and options.marks.outline:
+        layers.append(outline_row())
+    entry = {
         "levels": levels,
         "refractive_index": index,
         "height_2pi": height_2pi(bank.wavelength, index),
@@ -99,7 +103,18 @@ def layout_entry(
         "/ levels above the deepest floor; bit i is drawn where bit i of (levels - 1 - level) is set",
         "cell_stem": cell_stem(name),
         "cells": f"{cell_stem(name)}_O<output channel, 3 digits>_I<input channel, 3 digits>",
-        "layers": layer_table(levels, bank.wavelength, index),
+        "layers": layers,
+    }
+    if options.wafer is not None:
+        entry["wafer"] = {**options.wafer.described(), "cell": f"{cell_stem(name)}_WAFER"}
+    return entry
+
+
+def layer_files(name: str, layout: dict[str, Any]) -> dict[str, Any]:
+    """Which file of an OASIS.MASK set holds which layer, for the manifest."""
+    return {
+        "files": {str(row["layer"]): f"{name}_L{row['layer']:02d}.oas" for row in layout["layers"]},
+        "rule": "a file for each layer, under its layer number; polygons of at most four corners",
     }
 
 
@@ -133,6 +148,10 @@ def read_bank(folder: Path, files: list[ExportedFile], entry: dict[str, Any], fo
     """
     if format in ("gds", "oas"):
         return read_layout(folder / files[0].path, entry)
+    if format == "oasis_mask":
+        listed = {file.path for file in files}
+        layers = {int(layer): name for layer, name in entry[format]["files"].items() if name in listed}
+        return read_layout({layer: folder / name for layer, name in layers.items()}, entry)
     shape = tuple(entry["shape"])
     plain = {**entry["geometry"], "encoding": "complex", "levels": 0}
     bank = MaskBankData.from_described(np.ones(shape), plain)
@@ -157,7 +176,7 @@ def _read_mask(path: Path, bank: MaskBankData, format: str, how: dict[str, Any])
         return read_device_bitmap(path, shape, bank.wavelength, how)
     if format == "bitmap":
         return np.exp(1j * read_bitmap(path, shape, how["sign"]))
-    index = how["refractive_index"]
+    index = positive("refractive_index", how["refractive_index"])
     if format == "tiff":
         return np.exp(1j * read_height_map(path, shape, bank.wavelength, index))
     if format == "height":
@@ -166,12 +185,13 @@ def _read_mask(path: Path, bank: MaskBankData, format: str, how: dict[str, Any])
         (np.arange(n) - origin) * pitch
         for n, origin, pitch in zip(shape, bank.origin, bank.pitch, strict=True)
     )
-    phase = phase_of_height(read_relief(path, y, x, how["base"]), bank.wavelength, index)
-    level = np.rint(phase * how["levels"] / (2 * np.pi))
+    levels, base = count("levels", how["levels"]), number("base", how["base"])
+    phase = phase_of_height(read_relief(path, y, x, base), bank.wavelength, index)
+    level = np.rint(phase * levels / (2 * np.pi))
     # STL holds float32: a thin relief on a thick base comes back a little beside its levels.
-    if np.abs(phase_of_level(level, how["levels"]) - phase).max() > 0.2 * np.pi / how["levels"]:
-        raise ValueError(f"{path}: expected heights on {how['levels']} levels, got others.")
-    return np.exp(1j * phase_of_level(level, how["levels"]))
+    if not np.abs(phase_of_level(level, levels) - phase).max() <= 0.2 * np.pi / levels:
+        raise ValueError(f"{path}: expected heights on {levels} levels, got others.")
+    return np.exp(1j * phase_of_level(level, levels))
 
 
 def _levels_read(format: str, how: dict[str, Any]) -> int:

@@ -1,10 +1,11 @@
-"""From a mask set to a folder that a mask shop or a modulator takes, and back from the files alone."""
+"""From a mask set to a folder that a mask shop or a modulator takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from errno import EIO
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +24,16 @@ from ..files import sha256
 from ..units import positive_si
 from .bank import MaskBankData, phase_only
 from .devices import DoseCurve, Modulator
-from .drawing import Options, layout_entry, mask_entry, read_bank, write_mask
-from .layout import cell_name, outline_row, write_layout
+from .drawing import Options, layer_files, layout_entry, mask_entry, write_mask
+from .layout import cell_name, write_layout
 from .manifest import NAME, SUMS, ExportedFile, Manifest
-from .marks import Marks
+from .marks import Marks, Wafer
 from .maskset import MaskSet
-from .metasurface import PostLibrary, posts_entry, write_posts
+from .metasurface import posts_entry, write_posts
+from .posts import PostLibrary
 
-FORMATS = ("gds", "oas", "bitmap", "tiff", "height", "stl", "metasurface")
+LAYOUTS = ("gds", "oas", "oasis_mask")
+FORMATS = (*LAYOUTS, "bitmap", "tiff", "height", "stl", "metasurface")
 ENCODINGS = ("double-phase", "lee")
 LEE_PERIOD = 4  # pixels; the second order is then just within the band
 _SUFFIX = {
@@ -63,6 +66,7 @@ def export_masks(
     library: PostLibrary | None = None,
     base: Any = "0.5 mm",
     marks: Marks | bool = False,
+    wafer: Wafer | None = None,
     compact: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
@@ -75,8 +79,9 @@ def export_masks(
     Args:
         maskset: The masks.
         out_dir: Folder, made if needed.
-        formats: Any of "gds", "oas" (binary etch masks), "bitmap" (PNG), "tiff" (16-bit heights), "height"
-            (points x y z), "stl" (solid) and "metasurface" (posts, OASIS).
+        formats: Any of "gds", "oas" (binary etch masks), "oasis_mask" (OASIS, a file for each layer),
+            "bitmap" (PNG), "tiff" (16-bit heights), "height" (points x y z), "stl" (solid) and "metasurface"
+            (posts, OASIS).
         bank: Name of the one bank to export; all of them if None.
         levels: Height levels of layout and solid, a power of two; if None those of the bank, else 16.
         encoding: "double-phase" to make a complex transmittance phase-only, "lee" for mirrors that are on or
@@ -87,6 +92,7 @@ def export_masks(
         library: Posts of the metasurface.
         base: Thickness under the lowest floor of the solid [length].
         marks: Crosses, verniers and outline around each mask of a layout; True for the usual ones.
+        wafer: Copies of all dies of a layout on a wafer, or None.
         compact: Smaller OASIS, with repetitions.
         progress: Called with the number of files written and of all files.
 
@@ -99,7 +105,7 @@ def export_masks(
     _check_choice("bank", [bank], (None, *maskset.banks))
     drawn = Marks() if marks is True else marks or None
     floor = positive_si(base, "m", "export base")
-    options = Options(levels, material, sign, device, library, floor, drawn, compact)
+    options = Options(levels, material, sign, device, library, floor, drawn, wafer, compact)
     banks: dict[str, dict[str, Any]] = {}
     tasks: list[_Task] = []
     for name, source in maskset.banks.items():
@@ -112,45 +118,15 @@ def export_masks(
     with TemporaryDirectory(prefix=".draft-", dir=out) as draft:
         files = []
         for done, task in enumerate(tasks, start=1):
-            files.append(_write(task, Path(draft)))
+            with _about(out / task.path):
+                files.append(_write(task, Path(draft)))
             if progress is not None:
                 progress(done, len(tasks))
         manifest = Manifest(maskset.content_sha256, banks, tuple(files))
-        manifest.save(draft)
+        with _about(out / NAME):
+            manifest.save(draft)
         _publish(Path(draft), out, manifest)
     return manifest
-
-
-def read_back(out_dir: str | Path, format: str) -> MaskSet:
-    """Rebuild the banks from the exported files of one format, by the manifest.
-
-    The banks come back as drawn: quantised, and on the grid of the encoding. Polygons are rasterised,
-    heights become phases by the index of the material, grey values go backwards through the list of the
-    device, posts are measured.
-
-    Args:
-        out_dir: Folder that was exported to.
-        format: One of the formats of :func:`export_masks`.
-
-    Raises:
-        ValueError: If the folder does not hold this format, or a file is missing, damaged or altered.
-    """
-    _check_choice("format", [format], FORMATS)
-    manifest = Manifest.load(out_dir)
-    banks = {}
-    for name, entry in manifest.banks.items():
-        files = [file for file in manifest.files if (file.bank, file.format) == (name, format)]
-        if not files:
-            raise ValueError(
-                f"{out_dir}: expected files of the format '{format}' for bank '{name}', got none."
-            )
-        try:
-            banks[name] = read_bank(Path(out_dir), files, entry, format)
-        except (KeyError, TypeError) as error:
-            raise ValueError(
-                f"{Path(out_dir) / NAME}: expected a complete bank '{name}', got a wrong {error}."
-            ) from None
-    return MaskSet(banks, {"read_back_from": format, "source_sha256": manifest.source_sha256})
 
 
 def double_phase_bank(bank: MaskBankData) -> MaskBankData:
@@ -217,8 +193,8 @@ def _plan(
 ) -> list[_Task]:
     """The files of one bank; how each format draws it is added to ``entry``."""
     tasks: list[_Task] = []
-    if "gds" in formats or "oas" in formats:
-        layout = entry["layout"] = layout_entry(bank, name, options.levels, options.material)
+    if any(kind in formats for kind in LAYOUTS):
+        layout = entry["layout"] = layout_entry(bank, name, options)
         write = partial(
             write_layout,
             bank=bank,
@@ -226,13 +202,16 @@ def _plan(
             levels=layout["levels"],
             refractive_index=layout["refractive_index"],
             marks=options.marks,
+            wafer=options.wafer,
             compact=options.compact,
         )
-        if options.marks is not None and options.marks.outline:
-            layout["layers"].append(outline_row())
         tasks += [
             _Task(f"{name}.{kind}", kind, name, None, write) for kind in ("gds", "oas") if kind in formats
         ]
+        if "oasis_mask" in formats:
+            entry["oasis_mask"] = layer_files(name, layout)
+            for layer, file in entry["oasis_mask"]["files"].items():
+                tasks.append(_Task(file, "oasis_mask", name, None, partial(write, only=int(layer))))
     for kind in (kind for kind in _SUFFIX if kind in formats):
         entry[kind] = mask_entry(bank, name, kind, options)
         for out, in_ in np.ndindex(*bank.transmittance.shape[:2]):
@@ -251,6 +230,15 @@ def _write(task: _Task, draft: Path) -> ExportedFile:
     path = draft / task.path
     task.write(path)
     return ExportedFile(task.path, task.format, task.bank, task.channels, path.stat().st_size, sha256(path))
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """What the system says while a draft is written is said of the file that it was to become."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno or EIO, error.strerror or str(error), str(path)) from error
 
 
 def _publish(draft: Path, out: Path, manifest: Manifest) -> None:

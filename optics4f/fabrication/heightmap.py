@@ -6,19 +6,21 @@ y; the points carry their own coordinates.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..extras import require
 from ..files import write_file
 from .bank import MaskBankData
+from .pictures import read_grey, write_picture
 from .relief import height_2pi, phase_of_height, quantise_phase, relief_height
 
 STEPS = 65536
 _METRES = 1e-6  # of the numbers in a file of points: micrometres
+_LONGEST = 200  # bytes of a line of points
 
 
 def tiff_entry(wavelength: float, refractive_index: float) -> dict[str, Any]:
@@ -60,9 +62,7 @@ def write_height_map(path: str | Path, phase: NDArray[Any]) -> None:
         path: File to write.
         phase: Phase [rad], shape (H, W), row index growing with +y.
     """
-    image = require("PIL.Image", "fab")
-    grey = np.ascontiguousarray(np.flipud(quantise_phase(phase, STEPS).astype(np.uint16)))
-    write_file(path, lambda draft: image.fromarray(grey).save(draft, format="TIFF"))
+    write_picture(path, np.flipud(quantise_phase(phase, STEPS).astype(np.uint16)), "TIFF")
 
 
 def read_height_map(
@@ -71,14 +71,10 @@ def read_height_map(
     """Phase [rad] of one TIFF through its heights, shape (H, W), row index growing with +y.
 
     Raises:
-        ValueError: If the picture is not 16-bit grey of this shape.
+        ValueError: If the picture is damaged, or not plain 16-bit grey of this shape.
     """
-    image = require("PIL.Image", "fab")
-    with image.open(path) as picture:
-        found = f"{picture.mode} {picture.height} x {picture.width}"
-        if found != f"I;16 {shape[0]} x {shape[1]}":
-            raise ValueError(f"{path}: expected 16-bit grey, I;16 {shape[0]} x {shape[1]}, got {found}.")
-        height = np.flipud(np.asarray(picture)) * (height_2pi(wavelength, refractive_index) / STEPS)
+    grey = read_grey(path, "I;16", shape, ("TIFF",), "16-bit grey, ")
+    height = np.flipud(grey) * (height_2pi(wavelength, refractive_index) / STEPS)
     return phase_of_height(height, wavelength, refractive_index)
 
 
@@ -109,19 +105,33 @@ def read_points(path: str | Path, bank: MaskBankData, refractive_index: float) -
     Raises:
         ValueError: If it is not one point for each pixel, or a point is on none.
     """
-    try:
-        points = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"{path}: expected lines of three numbers, got something else ({error}).") from None
     shape = bank.transmittance.shape[-2:]
+    points = _numbers(path, shape[0] * shape[1])
     if points.shape != (shape[0] * shape[1], 3) or not np.isfinite(points).all():
         raise ValueError(f"{path}: expected {shape[0] * shape[1]} points x y z, got {list(points.shape)}.")
     place = points[:, 1::-1] * _METRES / np.array(bank.pitch) + np.array(bank.origin)
-    pixel = np.rint(place).astype(np.int64)
-    if np.any(np.abs(place - pixel) > 0.01) or np.any(pixel < 0) or np.any(pixel >= shape):
+    nearest = np.rint(place)
+    if np.any(np.abs(place - nearest) > 0.01) or np.any(nearest < 0) or np.any(nearest >= shape):
         raise ValueError(f"{path}: expected points on the centres of the pixels, got others.")
+    pixel = nearest.astype(np.int64)
+    full = height_2pi(bank.wavelength, refractive_index)
+    if np.any(np.abs(points[:, 2] * _METRES - full / 2) > full):
+        raise ValueError(f"{path}: expected heights of 0 to {full / _METRES:.6g} um, got others.")
     height = np.full(shape, np.nan)
     height[pixel[:, 0], pixel[:, 1]] = points[:, 2] * _METRES
     if np.isnan(height).any():
         raise ValueError(f"{path}: expected one point for each pixel, got some twice.")
     return phase_of_height(height, bank.wavelength, refractive_index)
+
+
+def _numbers(path: str | Path, lines: int) -> NDArray[np.float64]:
+    """The lines of a file as numbers; its size is looked at first."""
+    try:
+        if (size := Path(path).stat().st_size) > _LONGEST * (lines + 1):
+            raise ValueError(f"{size} bytes for {lines} points")
+        with Path(path).open(encoding="ascii") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without a line it warns
+            return np.loadtxt(file, ndmin=2)
+    except ValueError as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(f"{path}: expected lines of three numbers, got something else ({reason}).") from None

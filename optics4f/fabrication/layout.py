@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ..extras import require
 from ..files import write_file
 from .bank import MaskBankData, phase_only
-from .dies import LABEL_LAYER, STOP_LAYER, die_cells
-from .marks import OUTLINE_LAYER, Marks, Wafer
+from .dies import LABEL_LAYER, STOP_LAYER, die_cells, keep_one_layer
+from .layers import cell_name, cell_stem, chrome_table, etch_rows, layer_table, outline_row
+from .marks import Marks, Wafer
 from .raster import merge_rectangles, rasterise
 from .relief import (
-    etch_depths,
     etch_masks,
     level_of_etch_masks,
     mask_count,
@@ -31,54 +31,25 @@ from .relief import (
 )
 from .stream import Boxes, write_gds, write_oas
 
-_SURROUND = (
-    {
-        "layer": STOP_LAYER,
-        "datatype": 0,
-        "tone": "drawn area is opaque (chrome stop around the clear aperture)",
-    },
-    {
-        "layer": LABEL_LAYER,
-        "datatype": 0,
-        "tone": "label and the orientation mark F, outside the stop",
-    },
-)
+__all__ = [
+    "LABEL_LAYER",
+    "STOP_LAYER",
+    "cell_name",
+    "cell_stem",
+    "chrome_table",
+    "layer_table",
+    "outline_row",
+    "pixel_edges",
+    "read_chrome",
+    "read_layout",
+    "write_chrome",
+    "write_layout",
+]
+
 _DBU = 1e-9  # grid of the file [m]
 _BAND = 64  # rows
 _UNIT = 1e-6  # user unit of the file [m]
 _LIMIT = 2**31  # GDSII keeps coordinates in signed 32-bit integers
-
-
-def cell_stem(name: str) -> str:
-    """A bank name as every mask shop takes it: A-Z, 0-9 and '_', at most 20 of them, never MAIN.
-
-    Example:
-        >>> cell_stem("domain-1")
-        'DOM_IN_1'
-    """
-    return name.upper().replace("-", "_").replace("MAIN", "M_IN")[:20]
-
-
-def cell_name(stem: str, out: int, in_: int) -> str:
-    """Name of the cell of the mask from input channel ``in_`` to output channel ``out``."""
-    return f"{stem}_O{out:03d}_I{in_:03d}"
-
-
-def layer_table(levels: int, wavelength: float, refractive_index: float) -> list[dict[str, Any]]:
-    """Which layer is which etch step: layer i + 1 is mask i and etches lambda 2^i / (L (n - 1))."""
-    depths = etch_depths(levels, wavelength, refractive_index)
-    etched = [
-        {
-            "layer": bit + 1,
-            "datatype": 0,
-            "bit": bit,
-            "etch_depth": float(depth),
-            "etch_depth_unit": "m",
-            "tone": "drawn area is etched",
-        }
-        for bit, depth in enumerate(depths)
-    ]
-    return [*etched, *_SURROUND]
 
 
 def pixel_edges(count: int, origin: float, pitch: float) -> NDArray[np.int64]:
@@ -104,21 +75,6 @@ def pixel_edges(count: int, origin: float, pitch: float) -> NDArray[np.int64]:
     return result
 
 
-def chrome_table() -> list[dict[str, Any]]:
-    """The layers of a mask of chrome on glass: one with pixels, and those around it."""
-    chrome = {"layer": 1, "datatype": 0, "bit": 0, "tone": "drawn area is opaque (chrome)"}
-    return [chrome, *_SURROUND]
-
-
-def outline_row() -> dict[str, Any]:
-    """The row of the layer table that is there where marks with an outline are asked for."""
-    return {
-        "layer": OUTLINE_LAYER,
-        "datatype": 0,
-        "tone": "line just outside the clear aperture, not for making",
-    }
-
-
 def write_layout(
     path: str | Path,
     bank: MaskBankData,
@@ -129,6 +85,7 @@ def write_layout(
     marks: Marks | None = None,
     wafer: Wafer | None = None,
     compact: bool = False,
+    only: int | None = None,
 ) -> None:
     """Write the etch masks of a phase-only bank; GDSII, or OASIS if the name ends in ``.oas``.
 
@@ -142,6 +99,7 @@ def write_layout(
         wafer: A wafer with copies of all dies, or None.
         compact: Write OASIS records relative to one another: the same drawing, faster and in a third of the
             bytes. Without effect on GDSII.
+        only: Write this layer alone, in polygons of at most four corners, as OASIS.MASK wants it.
 
     Raises:
         ValueError: If the modulus varies, the levels are not such a power, or the masks do not fit the file.
@@ -149,7 +107,7 @@ def write_layout(
     layer_table(levels, bank.wavelength, refractive_index)  # refuses bad levels or index before the work
     phasor = phase_only(bank, name).transmittance
     masks = (etch_masks(_levels(phasor[index], levels), levels) for index in np.ndindex(*phasor.shape[:2]))
-    _write(path, bank, name, masks, mask_count(levels), marks, wafer, compact)
+    _write(path, bank, name, masks, mask_count(levels), marks, wafer, compact, only)
 
 
 def write_chrome(
@@ -192,6 +150,7 @@ def _write(
     marks: Marks | None,
     wafer: Wafer | None,
     compact: bool,
+    only: int | None = None,
 ) -> None:
     y, x = _bank_edges(bank)
     stem = cell_stem(name)
@@ -200,25 +159,35 @@ def _write(
     cells = die_cells(stem, names, window, layers, marks, wafer)
     library = require("gdstk", "fab").Library("OPTICS4F", unit=_UNIT, precision=_DBU)
     library.add(*cells)
-    boxes = chain(repeat([], len(cells) - len(names)), (_boxes(mask, y, x) for mask in masks))
+    drawn: Iterator[Boxes] = (_boxes(mask, y, x) for mask in masks)
+    if only is not None:
+        keep_one_layer(cells, only)
+        drawn = ([box for box in boxes if box[0] == only] for boxes in drawn)
+        drawn = drawn if only <= layers else repeat([], len(names))
+    boxes = chain(repeat([], len(cells) - len(names)), drawn)
     if Path(path).suffix == ".oas":
         write_file(path, lambda draft: write_oas(draft, library, boxes, compact))
     else:
         write_file(path, lambda draft: write_gds(draft, library, boxes))
 
 
-def read_layout(path: str | Path, entry: Mapping[str, Any]) -> MaskBankData:
+def read_layout(path: str | Path | Mapping[int, Path], entry: Mapping[str, Any]) -> MaskBankData:
     """Rebuild a bank from the polygons of its file: pixels sampled at their centres, then levels and phase.
 
+    Compare the file with its hash before, or pass it through :func:`~.layoutcheck.check_readable`: gdstk ends
+    the interpreter on some damaged files.
+
     Args:
-        path: GDSII or OASIS file.
+        path: GDSII or OASIS file, or the file of each layer.
         entry: What the manifest says of the bank: shape, geometry and layers, but no mask.
 
     Raises:
         ValueError: If a cell is missing or holds something that is not an etch mask.
     """
-    cells = _cells(path)
     layout = entry["layout"]
+    rows = etch_rows(layout)
+    files = path if isinstance(path, Mapping) else dict.fromkeys((row["layer"] for row in rows), path)
+    opened = {file: _cells(file) for file in dict.fromkeys(files.values())}
     drawn = {name: layout[name] for name in ("levels", "refractive_index")}
     shape = tuple(entry["shape"])
     bank = MaskBankData.from_described(
@@ -226,8 +195,9 @@ def read_layout(path: str | Path, entry: Mapping[str, Any]) -> MaskBankData:
     )
     level = np.empty(shape, dtype=np.int64)
     for out, in_ in np.ndindex(*shape[:2]):
-        cell = _cell(cells, cell_name(layout["cell_stem"], out, in_), path)
-        level[out, in_] = _read_level(cell, layout["layers"], bank)
+        name = cell_name(layout["cell_stem"], out, in_)
+        found = [_cell(opened[files[row["layer"]]], name, files[row["layer"]]) for row in rows]
+        level[out, in_] = _read_level(found, rows, bank)
     return replace(bank, transmittance=np.exp(1j * phase_of_level(level, bank.levels)))
 
 
@@ -241,7 +211,7 @@ def read_chrome(path: str | Path, stem: str, like: MaskBankData) -> NDArray[np.b
     dark = np.empty(like.transmittance.shape, dtype=bool)
     for index in np.ndindex(*dark.shape[:2]):
         cell = _cell(cells, cell_name(stem, *index), path)
-        dark[index] = ~_read_level(cell, chrome_table(), like).astype(bool)
+        dark[index] = ~_read_level([cell], chrome_table()[:1], like).astype(bool)
     return dark
 
 
@@ -257,12 +227,13 @@ def _cell(cells: dict[str, Any], name: str, path: str | Path) -> Any:
     return cells[name]
 
 
-def _read_level(cell: Any, layers: list[dict[str, Any]], bank: MaskBankData) -> NDArray[np.int64]:
-    rows, columns = bank.transmittance.shape[-2:]
-    y = (np.arange(rows) - bank.origin[0]) * (bank.pitch[0] / _DBU)
-    x = (np.arange(columns) - bank.origin[1]) * (bank.pitch[1] / _DBU)
+def _read_level(cells: list[Any], rows: list[dict[str, Any]], bank: MaskBankData) -> NDArray[np.int64]:
+    """Levels from the cell of each etch layer."""
+    height, width = bank.transmittance.shape[-2:]
+    y = (np.arange(height) - bank.origin[0]) * (bank.pitch[0] / _DBU)
+    x = (np.arange(width) - bank.origin[1]) * (bank.pitch[1] / _DBU)
     masks = []
-    for row in sorted((row for row in layers if "bit" in row), key=lambda row: row["bit"]):
+    for cell, row in zip(cells, rows, strict=True):
         polygons = cell.get_polygons(layer=row["layer"], datatype=row["datatype"])
         # Whole nanometres again: user units are micrometres in floating point.
         masks.append(rasterise([np.rint(p.points * (_UNIT / _DBU)) for p in polygons], y, x))

@@ -10,11 +10,13 @@ from typing import Any
 from .._version import __version__
 from ..files import sha256, write_json, write_text
 from .bank import ORIENTATION
+from .schema import check_schema
 
 NAME = "manifest.json"
 SUMS = "SHA256SUMS"  # of the manifest and every file, as sha256sum -c reads it
 FORMAT = "optics4f-export"
 FORMAT_VERSION = 1
+_LONGEST = 200  # characters of a file name
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class ExportedFile:
 
     Args:
         path: Name within the folder of the manifest.
-        format: "gds", "oas", "bitmap", "tiff", "height", "stl" or "metasurface".
+        format: "gds", "oas", "oasis_mask", "bitmap", "tiff", "height", "stl" or "metasurface".
         bank: Name of the bank.
         channels: (output, input) channel of the one mask in it, or None if it holds all masks of the bank.
         size: Length [byte].
@@ -87,7 +89,7 @@ class Manifest:
     def _parse(cls, path: Path) -> Manifest:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:  # not JSON, or not text
+        except (ValueError, RecursionError) as error:  # not JSON, or not text, or lists in lists without end
             raise ValueError(f"{path}: expected JSON, got something else ({error}).") from None
         found = document.get("format") if isinstance(document, dict) else None
         if found != FORMAT:
@@ -97,8 +99,12 @@ class Manifest:
                 f"{path}: expected format version {FORMAT_VERSION}, got {document.get('format_version')!r}."
             )
         try:
+            check_schema(document["banks"], {"type": "object"}, "banks")
+            check_schema(document["source_sha256"], {"type": "string"}, "source_sha256")
             return cls(document["source_sha256"], document["banks"], tuple(map(_file, document["files"])))
-        except (KeyError, TypeError, AttributeError) as error:
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ValueError(
                 f"{path}: expected a complete manifest, got one without or with a wrong {error}."
             ) from None
@@ -121,6 +127,6 @@ def _file(record: dict[str, Any]) -> ExportedFile:
     file = ExportedFile(
         **{**record, "channels": channels if channels is None else (channels[0], channels[1])}
     )
-    if Path(file.path).name != file.path:  # nothing outside the folder is ever read
+    if Path(file.path).name != file.path or len(file.path) > _LONGEST:  # nothing outside is ever read
         raise ValueError(f"manifest: expected file names without a folder, got {file.path!r}.")
     return file

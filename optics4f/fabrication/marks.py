@@ -92,6 +92,11 @@ class Wafer:
                 f"Wafer edge: expected less than half the diameter of {self.diameter} nm, got {self.edge} nm."
             )
 
+    def described(self) -> dict[str, Any]:
+        """Its lengths in metres, for the manifest."""
+        lengths = {name: getattr(self, name) * _NM for name in ("diameter", "edge", "lane")}
+        return {**lengths, **{f"{name}_unit": "m" for name in lengths}}
+
 
 def mark_rectangles(
     window: Box, keep_out: Box, layers: int, marks: Marks

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..extras import require
+from .layoutcheck import check_readable
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,12 @@ def check_profile(layout: str | Path | Any, profile: str | Profile, strict: bool
     """Check a GDSII or OASIS file against the limits of a tool.
 
     Args:
-        layout: The file, or a gdstk library.
+        layout: The file, of any origin (another process reads it first), or a gdstk library.
         profile: A :class:`Profile`, or the name of a known one.
         strict: Whether a finding is an error.
 
     Raises:
-        ValueError: If the profile is unknown, or ``strict`` and there is a finding.
+        ValueError: If the profile is unknown, the file is damaged, or ``strict`` and there is a finding.
     """
     limits = _profile(profile)
     library = _read(layout) if isinstance(layout, (str, Path)) else layout
@@ -104,6 +105,7 @@ def _profile(profile: str | Profile) -> Profile:
 
 
 def _read(path: str | Path) -> Any:
+    check_readable(path)
     gdstk = require("gdstk", "fab")
     return (gdstk.read_oas if Path(path).suffix == ".oas" else gdstk.read_gds)(str(path))
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..files import write_file
 
 _MM = 1e-3
+_BLOCK = 2**21  # crossings of an edge and a row at a time
 _BRIDGE = 64  # a bridge is this part of the pitch wide on each side of its corner
 _RECORD = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _HEADER = b"optics4f relief; units: mm; +x right, +y up, +z pattern side"
@@ -115,15 +116,27 @@ def height_of_mesh(triangles: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) ->
         raise ValueError("height_of_mesh: expected faces that are flat or upright, got a slope.")
     start, stop = up.reshape(-1, 3), np.roll(up, -1, axis=1).reshape(-1, 3)
     first, last = (np.searchsorted(y, np.sort([start[:, 1], stop[:, 1]], axis=0)[k]) for k in (0, 1))
-    edge = np.repeat(np.arange(len(start)), last - first)
+    height = np.zeros((len(y), len(x) + 1))
+    # A block at a time: in a file of others each triangle may cross every row.
+    total = np.cumsum(last - first)
+    cuts = np.searchsorted(total, np.arange(_BLOCK, total[-1] if len(total) else 0, _BLOCK))
+    for block in np.split(np.arange(len(start)), cuts):
+        _add_steps(height, (start[block], stop[block]), (first[block], last[block]), y, x)
+    return height.cumsum(axis=1)[:, :-1]
+
+
+def _add_steps(
+    height: Floats, ends: tuple[Floats, Floats], rows: tuple[Indices, Indices], y: Floats, x: Floats
+) -> None:
+    """Add the steps of some edges where they cross the rows from the first to the last of each."""
+    first, last = rows
+    edge = np.repeat(np.arange(len(first)), last - first)
     row = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - last, last - first)
-    start, stop = start[edge], stop[edge]
+    start, stop = (end[edge] for end in ends)
     crossing = start[:, 0] + (y[row] - start[:, 1]) / (stop[:, 1] - start[:, 1]) * (stop[:, 0] - start[:, 0])
     # An edge that runs down has its face on the right.
     step = np.where(stop[:, 1] < start[:, 1], start[:, 2], -start[:, 2])
-    height = np.zeros((len(y), len(x) + 1))
     np.add.at(height, (row, np.searchsorted(x, crossing)), step)
-    return height.cumsum(axis=1)[:, :-1]
 
 
 def write_relief(
@@ -140,7 +153,11 @@ def read_relief(path: str | Path, y: NDArray[Any], x: NDArray[Any], base: float)
     Raises:
         ValueError: As :func:`read_stl` and :func:`height_of_mesh`.
     """
-    return height_of_mesh(read_stl(path), np.asarray(y) / _MM, np.asarray(x) / _MM) * _MM - base
+    mesh = read_stl(path)
+    try:
+        return height_of_mesh(mesh, np.asarray(y) / _MM, np.asarray(x) / _MM) * _MM - base
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _bridged(height: Floats, y: Floats, x: Floats) -> tuple[Floats, Floats, Floats]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from errno import EIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +27,8 @@ _PLACEHOLDER = np.array([[2147418113, 2147401733, 2147430401, 2147434499]])  # b
 _PLACEHOLDER_LAYER = 251
 _OASIS_END = 256
 _CHUNK = 2**18  # rectangles at a time
+_GDS_TAIL = b"\0\4\7\0\0\4\4\0"  # ENDSTR, ENDLIB
+_OASIS_TAIL = b"\2\1"  # END, and an offset table that begins it
 
 
 def placeholder() -> Any:
@@ -74,6 +77,19 @@ def write_oas(path: str | Path, library: Any, boxes: Iterable[Boxes], compact: b
             write(_compressed([*_records(layers, record), body.removesuffix(following)], level) + following)
         write(names + _end_record(size))
         file.write(crc.to_bytes(4, "little"))
+
+
+def check_whole(draft: Path, is_oasis: bool) -> None:
+    """Refuse a file that lacks its end: gdstk does not say when a disk is full.
+
+    Raises:
+        OSError: If the last record is not there.
+    """
+    with draft.open("rb") as file:
+        file.seek(max(0, draft.stat().st_size - _OASIS_END))
+        end = file.read()
+    if not (end.startswith(_OASIS_TAIL) if is_oasis else end.endswith(_GDS_TAIL)):
+        raise OSError(EIO, "expected a whole layout to be written, got a part of it; is the disk full?")
 
 
 def gds_records(corners: NDArray[np.int64], layer: int) -> bytes:
@@ -156,6 +172,7 @@ def _skeleton(
     with TemporaryDirectory() as folder:
         draft = Path(folder) / "skeleton"
         write(draft)
+        check_whole(draft, records is oas_records)
         return draft.read_bytes().split(records(_PLACEHOLDER, _PLACEHOLDER_LAYER))
 
 
