@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..extras import require
@@ -29,20 +31,40 @@ def check_readable(path: str | Path) -> None:
     """
     require("gdstk", "fab")
     place = Path(path).resolve(strict=True)
-    limit = _SECONDS + place.stat().st_size / _RATE
+    last = said_by(path, [layoutprobe.__file__, str(place)])
+    if last != layoutprobe.SOUND:
+        raise ValueError(f"{path}: expected a layout, got {last[:300] or 'nothing'}.")
+
+
+def said_by(path: str | Path, arguments: Sequence[str]) -> str:
+    """The last line that another Python prints about a layout; it knows the same packages as this one.
+
+    Args:
+        path: The layout, for the time that it may take and for the sentence.
+        arguments: Of the interpreter.
+
+    Raises:
+        ValueError: If the file brings the other process down, or takes too long.
+    """
+    limit = _SECONDS + Path(path).stat().st_size / _RATE
     # -P: a gdstk.py beside the file or the user is not run.
-    command = [sys.executable, "-P", layoutprobe.__file__, str(place)]
+    command = [sys.executable, "-P", *arguments]
+    known = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
     try:
         found = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=limit, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit,
+            check=False,
+            env=known,
         )
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path}: expected a layout, got one that takes more than {limit:.0f} s.") from None
-    lines = found.stdout.splitlines() or [""]
     if found.returncode:
         raise ValueError(
             f"{path}: expected a layout, got a file that ends the program that reads it "
             f"(exit {found.returncode})."
         )
-    if lines[-1] != layoutprobe.SOUND:
-        raise ValueError(f"{path}: expected a layout, got {lines[-1][:300] or 'nothing'}.")
+    return (found.stdout.splitlines() or [""])[-1]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ..extras import require
-from .layoutcheck import check_readable
+from .layoutcheck import check_readable, said_by
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,7 @@ def check_profile(layout: str | Path | Any, profile: str | Profile, strict: bool
         ValueError: If the profile is unknown, the file is damaged, or ``strict`` and there is a finding.
     """
     limits = _profile(profile)
-    library = _read(layout) if isinstance(layout, (str, Path)) else layout
-    found = [*_names(library, limits), *_hierarchy(library, limits), *_shapes(library, limits)]
+    found = _elsewhere(layout, limits) if isinstance(layout, (str, Path)) else _findings(layout, limits)
     if strict and found:
         sentences = "\n".join(finding.text for finding in found)
         raise ValueError(f"profile {limits.name}: expected a layout that it takes, got:\n{sentences}")
@@ -104,10 +105,25 @@ def _profile(profile: str | Profile) -> Profile:
     return profiles()[profile]
 
 
-def _read(path: str | Path) -> Any:
+def _findings(library: Any, limits: Profile) -> list[Finding]:
+    return [*_names(library, limits), *_hierarchy(library, limits), *_shapes(library, limits)]
+
+
+def _elsewhere(path: str | Path, limits: Profile) -> list[Finding]:
+    """What another process finds, which a damaged file may bring down."""
     check_readable(path)
+    call = f"from {__name__} import answer; answer()"
+    last = said_by(path, ["-c", call, str(Path(path).resolve()), json.dumps(asdict(limits))])
+    return [Finding(**finding) for finding in json.loads(last)]
+
+
+def answer() -> None:
+    """The other process of :func:`check_profile`: prints what it finds as one line of JSON."""
+    path, numbers = sys.argv[1], json.loads(sys.argv[2])
     gdstk = require("gdstk", "fab")
-    return (gdstk.read_oas if Path(path).suffix == ".oas" else gdstk.read_gds)(str(path))
+    library = (gdstk.read_oas if path.endswith(".oas") else gdstk.read_gds)(path)
+    limits = Profile(**{**numbers, "forbidden": tuple(numbers["forbidden"])})
+    print(json.dumps([asdict(finding) for finding in _findings(library, limits)]))
 
 
 def _names(library: Any, limits: Profile) -> Iterator[Finding]:
