@@ -47,13 +47,14 @@ class Schedule:
     detected_longer: int = 24
     masks_longer: int = 256
     paper_code: int = 8
-    pooling: int = 3
+    pooling: int = 2
     paper_channels: tuple[int, ...] = (3, 16, 32, 64, 128, 128)
     paper_stops: tuple[int, ...] = (17, 13, 9, 7, 7)
     views: int = 10
     one_seed: tuple[str, ...] = (
         TEACHER,
         "detected_longer",
+        "strict_published",
         "paper_code",
         "pooled_spectral",
         "pooled_max",
