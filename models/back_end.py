@@ -31,7 +31,8 @@ class BackEnd(nn.Module):
         pixels: Of the sensor, for each channel.
         classes: Number of logits.
         companding: One of ``COMPANDINGS``; all but ``"none"`` want signals that are nowhere negative.
-        widths: Of hidden layers, each with a ReLU and, in training, dropout of a half.
+        widths: Of hidden layers, each with a ReLU.
+        dropout: Share of a hidden layer's signals that training drops.
 
     Shape:
         (B, C, p_y, p_x) to logits (B, classes).
@@ -47,6 +48,7 @@ class BackEnd(nn.Module):
         classes: int,
         companding: str = "none",
         widths: tuple[int, ...] = (),
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if companding not in COMPANDINGS:
@@ -59,7 +61,7 @@ class BackEnd(nn.Module):
         hidden = [
             part
             for pair in itertools.pairwise(sizes[1:])
-            for part in (nn.ReLU(), nn.Dropout(0.5), nn.Linear(*pair))
+            for part in (nn.ReLU(), nn.Dropout(dropout), nn.Linear(*pair))
         ]
         self.hidden: nn.Module = nn.Sequential(*hidden)
 

@@ -53,6 +53,7 @@ class StudentDesign:
             constant in every output channel, with which the others interfere: a bias before the square.
         complex_kernels: Whether kernels start complex. With a homodyne readout the imaginary half of a
             last bank is not seen.
+        dropout: Share of the signals between the layers of the ``"published"`` back end that training drops.
     """
 
     readout: str = "detected"
@@ -71,6 +72,7 @@ class StudentDesign:
     companding: str = "none"
     reference: bool = False
     complex_kernels: bool = False
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.readout not in READOUTS:
@@ -90,6 +92,8 @@ class StudentDesign:
             raise ValueError(
                 f"StudentDesign: expected companding of detected power alone, got it for {self.readout}."
             )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"StudentDesign: expected a dropout from 0 to below 1, got {self.dropout!r}.")
         banks = len(self.channels) - 1
         if banks < 1 or not len(self.kernel_sizes) == len(self.stops) == banks:
             got = f"{len(self.kernel_sizes)} and {len(self.stops)}"
@@ -185,7 +189,7 @@ def back_end_of(design: StudentDesign) -> BackEnd:
     """The back end that a design names, with random weights."""
     pixels = (design.pixels, design.pixels)
     widths = BACK_ENDS[design.back_end]
-    return BackEnd(design.channels[-1], pixels, design.classes, design.companding, widths)
+    return BackEnd(design.channels[-1], pixels, design.classes, design.companding, widths, design.dropout)
 
 
 def _optics(design: StudentDesign) -> nn.Module:

@@ -490,7 +490,7 @@ def test_refuses_models_that_cannot_be_followed_or_run() -> None:
 def test_refuses_unknown_choices() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 36, 2))
     for given, sentence in (
-        ({"readout": "paper"}, "expected readout strict or detected, got 'paper'"),
+        ({"readout": "paper"}, "expected readout strict or detected or paper_code, got 'paper'"),
         ({"skips": "keep"}, "expected skips detect or drop, got 'keep'"),
         ({"back_end": "all"}, "expected back_end 'last' or 1, 2, ..., got 'all'"),
         ({"back_end": 2}, "expected a model with at least 2 Linear, got 1"),

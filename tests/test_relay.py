@@ -128,6 +128,7 @@ def test_max_pooling_takes_the_place_of_the_stops() -> None:
         ({"pooling": "mean"}, "pooling spectral or max"),
         ({"back_end": "four"}, "back_end one or published"),
         ({"companding": "sqrt"}, "companding of detected power alone"),
+        ({"dropout": 1.0}, "dropout from 0 to below 1, got 1.0"),
         ({"companding": "log", "readout": "detected"}, "companding none or sqrt or fourth_root"),
     ],
 )
@@ -158,11 +159,32 @@ def test_folding_keeps_the_back_end(companding, widths) -> None:
     assert isinstance(back_end.folded().standardise, nn.Identity)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_dropout_acts_in_training_alone(dropout: float) -> None:
+    """Training differs from one pass to the next by dropout, or not at all."""
+    design = StudentDesign(
+        "paper_code",
+        (9, 9),
+        channels=(1, 2),
+        kernel_sizes=(3,),
+        stops=(9,),
+        pixels=3,
+        back_end="published",
+        dropout=dropout,
+    )
+    student, pictures = SCLC(design), torch.rand(4, 1, 9, 9)
+    with torch.no_grad():
+        training = [student.train()(pictures) for _ in range(2)]
+        evaluation = [student.eval()(pictures) for _ in range(2)]
+    assert torch.equal(*training) == (dropout == 0)
+    assert torch.equal(*evaluation)
+
+
 def test_reference_makes_a_bias_before_the_square() -> None:
     """In the dark the reference alone shines, and the detector reads its power in every channel."""
     design = StudentDesign("detected", (9, 9), channels=(1, 2), kernel_sizes=(3,), stops=(9,), pixels=3)
     dark = torch.zeros(1, 1, 9, 9)
-    assert float(SCLC(design).signal(dark).abs().max()) == 0
-    lit = SCLC(replace(design, reference=True)).double().signal(dark.double())
+    assert float(SCLC(design).signal(dark).detach().abs().max()) == 0
+    lit = SCLC(replace(design, reference=True)).double().signal(dark.double()).detach()
     assert float(lit.min()) > 0
     assert float((lit.amax((2, 3)) - lit.amin((2, 3))).abs().max() / lit.max()) < 1e-12  # a plane wave

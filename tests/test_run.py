@@ -122,7 +122,7 @@ def test_configuration_comes_back_from_json_and_toml(tmp_path: Path) -> None:
         ({"student": {"lens": 1}}, r"expected keys among readout, shape, .*, got student\.lens"),
         ({"student": 3}, "student: expected a table, got 3"),
         ({"student": {"stops": [7, 0.5]}}, "expected lists of whole numbers"),
-        ({"student": {"readout": "loud"}}, "expected readout strict or detected, got 'loud'"),
+        ({"student": {"readout": "loud"}}, "expected readout strict or detected or paper_code, got 'loud'"),
         ({"epochs": 0}, "epochs: expected 1 or more, got 0"),
         ({"epochs": 2.5}, "epochs: expected int, got 2.5"),
         ({"flip": 1}, "flip: expected bool, got 1"),
@@ -131,7 +131,10 @@ def test_configuration_comes_back_from_json_and_toml(tmp_path: Path) -> None:
         ({"weight_decay": -1}, "weight_decay: expected 0 or more"),
         ({"alpha": 1.5}, "alpha: expected a number from 0 to 1, got 1.5"),
         ({"temperature": 0}, "temperature: expected a number above 0"),
-        ({"network": "resnet"}, "network: expected student or alexnet32, got 'resnet'"),
+        (
+            {"network": "resnet"},
+            "network: expected student or alexnet32 or square_alexnet32 or linear, got 'resnet'",
+        ),
         ({"dtype": "bfloat16"}, "dtype: expected float32 or float64"),
     ],
 )

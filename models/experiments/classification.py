@@ -31,8 +31,10 @@ class Schedule:
         detected_longer: Epochs of a larger one.
         masks_longer: Output channels of that one's bank.
         paper_code: Epochs of the published one.
+        paper_code_longer: Epochs of a wider one.
         pooling: Epochs of the pair that compares its poolings.
         paper_channels: Its channels.
+        channels_longer: Those of the wider one.
         paper_stops: Its stops.
         views: Ways in which each picture is moved and mirrored; the teacher is asked once for each.
         one_seed: Networks of which the first seed alone is trained.
@@ -44,11 +46,13 @@ class Schedule:
     strict: int = 6
     detected: int = 6
     masks: int = 160
-    detected_longer: int = 24
-    masks_longer: int = 256
+    detected_longer: int = 22
+    masks_longer: int = 512
     paper_code: int = 8
+    paper_code_longer: int = 28
     pooling: int = 2
     paper_channels: tuple[int, ...] = (3, 16, 32, 64, 128, 128)
+    channels_longer: tuple[int, ...] = (3, 32, 64, 128, 128, 128)
     paper_stops: tuple[int, ...] = (17, 13, 9, 7, 7)
     views: int = 10
     one_seed: tuple[str, ...] = (
@@ -56,6 +60,7 @@ class Schedule:
         "detected_longer",
         "strict_published",
         "paper_code",
+        "paper_code_longer",
         "pooled_spectral",
         "pooled_max",
         "square",
@@ -68,7 +73,22 @@ def schedule(options: Options) -> Schedule:
         return Schedule()
     wide = (3, 32, 64, 128, 256, 256)
     return Schedule(
-        1.0, 120, 120, 60, 100, 512, 300, 1024, 100, 100, wide, (25, 19, 15, 11, 11), views=50, one_seed=()
+        width=1.0,
+        teacher=120,
+        square=120,
+        strict=60,
+        detected=100,
+        masks=512,
+        detected_longer=300,
+        masks_longer=1024,
+        paper_code=100,
+        paper_code_longer=300,
+        pooling=100,
+        paper_channels=wide,
+        channels_longer=wide,
+        paper_stops=(25, 19, 15, 11, 11),
+        views=50,
+        one_seed=(),
     )
 
 
@@ -129,6 +149,7 @@ def networks(options: Options) -> dict[str, RunConfig]:
         "detected": detected(options, plan.detected, plan.masks),
         "detected_longer": detected(options, plan.detected_longer, plan.masks_longer),
         "paper_code": paper_code(options, "spectral", plan.paper_code),
+        "paper_code_longer": paper_code(options, "spectral", plan.paper_code_longer, plan.channels_longer),
         "pooled_spectral": paper_code(options, "spectral", plan.pooling),
         "pooled_max": paper_code(options, "max", plan.pooling),
         "linear": replace(plain, network="linear", epochs=plan.strict, shift=0, views=2, learning_rate=2e-4),
@@ -183,12 +204,14 @@ def detected(options: Options, epochs: int, masks: int) -> RunConfig:
     )
 
 
-def paper_code(options: Options, pooling: str, epochs: int) -> RunConfig:
+def paper_code(
+    options: Options, pooling: str, epochs: int, channels: tuple[int, ...] | None = None
+) -> RunConfig:
     """The student of the published code: a ReLU behind each bank but the last, three layers behind them."""
     plan = schedule(options)
     student = StudentDesign(
         "paper_code",
-        channels=plan.paper_channels,
+        channels=channels or plan.paper_channels,
         kernel_sizes=(3,) * (len(plan.paper_channels) - 1),
         stops=plan.paper_stops,
         pixels=6,

@@ -36,6 +36,7 @@ class Row(NamedTuple):
     paper: float | None = None
 
 
+SQUARE = "the detector's square, the camera's root"
 RELUS, PUBLISHED = "4 ReLUs between the banks", "2 ReLUs in the back end"
 ROWS = (
     Row("max pooling, short", "pooled_max", LABELS, f"{RELUS}, 4 maxima, {PUBLISHED}", 0.6841),
@@ -43,12 +44,14 @@ ROWS = (
     Row("back end only, one layer", "linear", LABELS, "nowhere", 0.4140),
     Row("front end + back end", "paper_code", LABELS, f"{RELUS}, {PUBLISHED}", 0.7012),
     Row("front end + back end + KD", "paper_code", DISTILLED, f"{RELUS}, {PUBLISHED}", 0.8140),
+    Row("front and back end + KD, larger, longer", "paper_code_longer", DISTILLED, f"{RELUS}, {PUBLISHED}"),
     Row("without the ReLUs: strict, one layer", "strict", LABELS, "nowhere"),
     Row("without the ReLUs: strict, one layer, KD", "strict", DISTILLED, "nowhere"),
     Row("strict, the published three layers", "strict_published", LABELS, PUBLISHED),
     Row("strict, the published three layers, KD", "strict_published", DISTILLED, PUBLISHED),
-    Row("detected, one layer", "detected", LABELS, "the detector's square, the camera's root"),
-    Row("detected, one layer, KD", "detected", DISTILLED, "the detector's square, the camera's root"),
+    Row("detected, one layer", "detected", LABELS, SQUARE),
+    Row("detected, one layer, KD", "detected", DISTILLED, SQUARE),
+    Row("detected, one layer, KD, larger, longer", "detected_longer", DISTILLED, SQUARE),
 )
 
 
