@@ -18,6 +18,17 @@ DARK = 1e-3
 """The camera's offset, of a mean signal of 1: a root's slope at 0 is infinite."""
 
 
+def unit_gain(signal: Tensor) -> float:
+    """The gain that brings a signal to a root mean square of 1; 1 in the dark.
+
+    Example:
+        >>> unit_gain(torch.tensor([2.0, -2.0])), unit_gain(torch.zeros(2))
+        (0.5, 1.0)
+    """
+    strength = float(signal.square().mean().sqrt())
+    return 1 / strength if strength > 0 else 1.0
+
+
 class BackEnd(nn.Module):
     r"""A gain, companding, standardise each channel, then one fully connected layer, or several.
 

@@ -20,9 +20,10 @@ from .loader import moved, view
 from .runconfig import RunConfig, from_dict
 from .sclc import SCLC
 from .state import read_state
-from .teachers import AlexNet32, Linear
+from .teachers import AlexNet, AlexNet32, Linear
 
 MODEL_FILE = "model.safetensors"
+LEAST_SIZE = {"alexnet": 63, "alexnet32": 32, "square_alexnet32": 32}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def build_network(config: RunConfig, inputs: int, classes: int) -> nn.Module:
         torch.manual_seed(config.seed)
         if config.network == "linear":
             return Linear(inputs, classes, config.size)
+        if config.network == "alexnet":
+            return AlexNet(inputs, classes)
         return AlexNet32(inputs, classes, config.width, square=config.network == "square_alexnet32")
 
 
@@ -155,8 +158,9 @@ def _hash(tensors: dict[str, Tensor], text: str = "") -> str:
 def _fits(config: RunConfig, data: ImageData) -> None:
     """Refuse a student for other pictures or classes before anything is built."""
     if config.network != "student":
-        if config.network != "linear" and config.size != 32:
-            raise ValueError(f"size: expected 32 for alexnet32, got {config.size}.")
+        least = LEAST_SIZE.get(config.network, 1)
+        if config.size < least:
+            raise ValueError(f"size: expected {least} or more for {config.network}, got {config.size}.")
         return
     channels, *shape = data.train.images.shape[1:]
     design = config.student

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from optics4f.system import FourF
 
+from .back_end import unit_gain
 from .spatial import through
 
 
@@ -94,5 +95,5 @@ class Relay(nn.Module):
         with torch.no_grad():
             for system, electronics in self._steps():
                 signal = through(system, field)
-                electronics.get_buffer("gain").fill_(1 / signal.real.square().mean().sqrt())
+                electronics.get_buffer("gain").fill_(unit_gain(signal.real))
                 field = electronics(signal)

@@ -14,7 +14,7 @@ from .disturbed import Disturbances
 from .sclc import StudentDesign
 from .settings import above_zero, at_least, checked, listed, one_of, read_toml
 
-NETWORKS = ("student", "alexnet32", "square_alexnet32", "linear")
+NETWORKS = ("student", "alexnet", "alexnet32", "square_alexnet32", "linear")
 DTYPES = ("float32", "float64")
 TABLES = ("student", "disturbances")
 PATHS = ("elements", "collapse", "patches")
@@ -30,9 +30,9 @@ class RunConfig:
         data: Name of a data set, see :func:`~optics4f.models.data.load`.
         data_dir: Its folder; empty: ``$OPTICS4F_DATA``.
         size: Pictures are resized to this many pixels, both ways.
-        network: ``"student"``, ``"alexnet32"``, or ``"square_alexnet32"``, which squares in place of ReLUs;
-            ``"linear"``: one layer on the pixels.
-        width: Of the AlexNets.
+        network: ``"student"``; ``"alexnet"`` for large pictures, ``"alexnet32"`` for small ones, or
+            ``"square_alexnet32"``, which squares in place of ReLUs; ``"linear"``: one layer on the pixels.
+        width: Of the last two AlexNets.
         student: Design of the student; its readout is one of its fields.
         disturbances: What the bench does to the student in training; for the path ``"elements"``.
         teacher: Folder of a finished run, or ``"none"``: learn from the labels alone.

@@ -16,7 +16,7 @@ from optics4f.grid import Grid
 from optics4f.system import FourF
 from optics4f.transfer import Audit, audit
 
-from .back_end import COMPANDINGS, PUBLISHED_WIDTHS, BackEnd
+from .back_end import COMPANDINGS, PUBLISHED_WIDTHS, BackEnd, unit_gain
 from .relay import Electronics, Relay
 
 READOUTS = {"strict": HomodyneReadout, "detected": IntensityDetector, "paper_code": HomodyneReadout}
@@ -135,7 +135,7 @@ class SCLC(nn.Module):
             if isinstance(self.optics, Relay):
                 self.optics.set_gains(self.source(self.shown(pictures)))
             signal = self.signal(pictures)
-            self.back_end.get_buffer("gain").fill_(1 / signal.square().mean().sqrt())
+            self.back_end.get_buffer("gain").fill_(unit_gain(signal))
 
     def forward(self, picture: Tensor) -> Tensor:
         """Logits."""

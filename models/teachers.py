@@ -56,7 +56,7 @@ class AlexNet(nn.Module):
 
 
 class AlexNet32(nn.Module):
-    """AlexNet's five convolutions, three max-pools and ReLUs for pictures of 32x32, scaled by ``width``.
+    """AlexNet's five convolutions, three max-pools and ReLUs for pictures from 32x32 on, scaled by ``width``.
 
     Width 1 has the paper's channels 64-192-384-256-256. The three fully connected layers are one, as in the
     student's back end; batch normalisation follows each convolution. It is what lets the square law train:
@@ -69,7 +69,8 @@ class AlexNet32(nn.Module):
         square: Whether :class:`Square` stands in place of every ReLU.
 
     Shape:
-        (B, inputs, 32, 32) to logits (B, classes).
+        (B, inputs, H, W), at least 32x32, to logits (B, classes). Of larger pictures the layer behind sees
+        averages on 4x4 pixels, as many as 32x32 leave.
 
     Source: A. Krizhevsky, I. Sutskever, G. E. Hinton, NeurIPS 25 (2012).
     """
@@ -84,7 +85,10 @@ class AlexNet32(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Logits."""
-        result: Tensor = self.classifier(self.features(picture))
+        features = self.features(picture)
+        if features.shape[-2:] != (4, 4):
+            features = nn.functional.adaptive_avg_pool2d(features, (4, 4))
+        result: Tensor = self.classifier(features)
         return result
 
 

@@ -159,6 +159,15 @@ def test_folding_keeps_the_back_end(companding, widths) -> None:
     assert isinstance(back_end.folded().standardise, nn.Identity)
 
 
+def test_a_relay_that_stays_dark_has_finite_gains() -> None:
+    """Behind a ReLU that lets nothing through no gain makes light; the next displays show zeros, not nan."""
+    student = SCLC(PUBLISHED)
+    with torch.no_grad():
+        student.optics.systems[0].masks.kernels.fill_(-1.0)
+    student.set_gain()
+    assert torch.isfinite(student.eval()(PICTURES)).all()
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
 def test_dropout_acts_in_training_alone(dropout: float) -> None:
     """Training differs from one pass to the next by dropout, or not at all."""

@@ -22,6 +22,9 @@ class Schedule:
     """How long everything is trained.
 
     Attributes:
+        side: Of the pictures.
+        teacher_network: What teaches.
+        teacher_rate: Its learning rate.
         width: Of the teacher.
         teacher: Epochs of the teacher.
         square: Epochs of the AlexNet that squares, a quarter as wide as the paper's.
@@ -36,10 +39,15 @@ class Schedule:
         paper_channels: Its channels.
         channels_longer: Those of the wider one.
         paper_stops: Its stops.
+        stride: Of the samples at which the detected ones are trained.
+        seconds: For the time of each network.
         views: Ways in which each picture is moved and mirrored; the teacher is asked once for each.
         one_seed: Networks of which the first seed alone is trained.
     """
 
+    side: int = 32
+    teacher_network: str = "alexnet32"
+    teacher_rate: float = 5e-3
     width: float = 0.5
     teacher: int = 22
     square: int = 8
@@ -54,6 +62,8 @@ class Schedule:
     paper_channels: tuple[int, ...] = (3, 16, 32, 64, 128, 128)
     channels_longer: tuple[int, ...] = (3, 32, 64, 128, 128, 128)
     paper_stops: tuple[int, ...] = (17, 13, 9, 7, 7)
+    stride: int = 2
+    seconds: float = 5.0
     views: int = 10
     one_seed: tuple[str, ...] = (
         TEACHER,
@@ -68,11 +78,14 @@ class Schedule:
 
 
 def schedule(options: Options) -> Schedule:
-    """``cpu``: hours on two cores. ``full``: the published channels and long schedules, on a GPU."""
+    """``cpu``: hours on two cores. ``full``: 224x224, the published channels, long schedules, on a GPU."""
     if options.preset == "cpu":
         return Schedule()
     wide = (3, 32, 64, 128, 256, 256)
     return Schedule(
+        side=224,
+        teacher_network="alexnet",
+        teacher_rate=3e-4,
         width=1.0,
         teacher=120,
         square=120,
@@ -86,21 +99,22 @@ def schedule(options: Options) -> Schedule:
         pooling=100,
         paper_channels=wide,
         channels_longer=wide,
-        paper_stops=(25, 19, 15, 11, 11),
+        paper_stops=(113, 55, 27, 13, 13),
+        stride=4,
         views=50,
         one_seed=(),
     )
 
 
 @cache
-def pictures(folder: str) -> ImageData:
-    """CIFAR-10, read once."""
-    return load("cifar10", folder or None)
+def pictures(folder: str, side: int = 32) -> ImageData:
+    """CIFAR-10, read once; enlarged to 224x224 all pictures take 36 GB."""
+    return load("cifar10", folder or None, side)
 
 
 def task(config: RunConfig) -> Task:
     """Data, network and teacher of a run; the data are read once for all."""
-    data = pictures(config.data_dir)
+    data = pictures(config.data_dir, config.size)
     teacher = None if config.teacher == "none" else load_teacher(config)
     return Task(data, build_network(config, data.train.images.shape[1], data.classes), teacher)
 
@@ -110,12 +124,12 @@ def teacher_runs(options: Options) -> list[Trained]:
     plan = schedule(options)
     config = replace(
         _plain(options),
-        network="alexnet32",
+        network=plan.teacher_network,
         width=plan.width,
         autocast=True,
         epochs=plan.teacher,
         batch_size=128,
-        learning_rate=5e-3,
+        learning_rate=plan.teacher_rate,
         weight_decay=0.02,
     )
     runs = {f"{TEACHER}-{seed}": replace(config, seed=seed) for seed in _seeds(TEACHER, options)}
@@ -135,17 +149,7 @@ def networks(options: Options) -> dict[str, RunConfig]:
     """How each network but the teacher is trained."""
     plan, plain = schedule(options), _student(options)
     return {
-        "strict": replace(
-            plain,
-            student=StudentDesign("strict", channels=(3, 6), kernel_sizes=(5,), stops=(15,), pixels=15),
-            path="collapse",
-            epochs=plan.strict,
-            shift=0,  # it knows things by their place
-            views=2,
-            learning_rate=5e-4,
-            back_end_rate=2e-4,
-            weight_decay=1e-2,
-        ),
+        "strict": strict(options, "one"),
         "detected": detected(options, plan.detected, plan.masks),
         "detected_longer": detected(options, plan.detected_longer, plan.masks_longer),
         "paper_code": paper_code(options, "spectral", plan.paper_code),
@@ -153,19 +157,7 @@ def networks(options: Options) -> dict[str, RunConfig]:
         "pooled_spectral": paper_code(options, "spectral", plan.pooling),
         "pooled_max": paper_code(options, "max", plan.pooling),
         "linear": replace(plain, network="linear", epochs=plan.strict, shift=0, views=2, learning_rate=2e-4),
-        "strict_published": replace(
-            plain,
-            student=StudentDesign(
-                "strict", channels=(3, 6), kernel_sizes=(5,), stops=(15,), pixels=15, back_end="published"
-            ),
-            path="collapse",
-            epochs=plan.strict,
-            shift=0,  # it knows things by their place
-            views=2,
-            learning_rate=5e-4,
-            back_end_rate=2e-4,
-            weight_decay=1e-2,
-        ),
+        "strict_published": strict(options, "published"),
         "square": replace(
             plain,
             network="square_alexnet32",
@@ -178,13 +170,40 @@ def networks(options: Options) -> dict[str, RunConfig]:
     }
 
 
+def strict(options: Options, back_end: str) -> RunConfig:
+    """One bank with a stop of 15 x 15, read as a field, and one layer behind it or the published three."""
+    plan = schedule(options)
+    student = StudentDesign(
+        "strict",
+        shape=(plan.side, plan.side),
+        channels=(3, 6),
+        kernel_sizes=(5,),
+        stops=(15,),
+        pixels=15,
+        back_end=back_end,
+    )
+    return replace(
+        _student(options),
+        student=student,
+        path="collapse",
+        epochs=plan.strict,
+        shift=0,  # it knows things by their place
+        views=2,
+        learning_rate=5e-4,
+        back_end_rate=2e-4,
+        weight_decay=1e-2,
+    )
+
+
 def detected(options: Options, epochs: int, masks: int) -> RunConfig:
     """One bank of small complex kernels and a reference beam behind the square law, one layer behind it."""
+    plan = schedule(options)
     student = StudentDesign(
         "detected",
+        shape=(plan.side, plan.side),
         channels=(3, masks),
         kernel_sizes=(7,),
-        stops=(32,),
+        stops=(plan.side,),
         pixels=8,
         companding="fourth_root",
         reference=True,
@@ -195,9 +214,9 @@ def detected(options: Options, epochs: int, masks: int) -> RunConfig:
         student=student,
         path="patches",
         components=64,
-        stride=2,
+        stride=plan.stride,
         epochs=epochs,
-        views=schedule(options).views,
+        views=plan.views,
         learning_rate=6e-3,
         back_end_rate=5e-4,
         weight_decay=1e-3,
@@ -211,6 +230,7 @@ def paper_code(
     plan = schedule(options)
     student = StudentDesign(
         "paper_code",
+        shape=(plan.side, plan.side),
         channels=channels or plan.paper_channels,
         kernel_sizes=(3,) * (len(plan.paper_channels) - 1),
         stops=plan.paper_stops,
@@ -235,6 +255,7 @@ def _plain(options: Options) -> RunConfig:
     return RunConfig(
         data="cifar10",
         data_dir=str(options.data_dir or ""),
+        size=schedule(options).side,
         batch_size=100,
         shift=4,
         flip=True,

@@ -74,7 +74,8 @@ def run(options: Options) -> tuple[Report, Draw]:
 
     def draw(figure: Figure) -> None:
         left, right = figure.subplots(1, 2)
-        accuracies_against_size(left, _score_curves(scores), f"{what.data}, {len(options.seed_list)} seeds")
+        seeds = "1 seed" if options.seeds == 1 else f"{options.seeds} seeds"
+        accuracies_against_size(left, _score_curves(scores), f"{what.data}, {seeds}")
         times_against_size(right, _time_curves(seconds), title="one picture")
 
     return report, draw

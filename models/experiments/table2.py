@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 STUDENTS = ("strict", "detected", "paper_code", "square")
 LONGER = ("detected_longer", "paper_code_longer")
 NAMES = {
-    TEACHER: "teacher, AlexNet at 32x32",
+    TEACHER: "teacher, AlexNet",
     "linear": "one layer on the pixels",
     "best linear": "best linear one on what passes",
     "strict": "strict",
@@ -62,21 +62,22 @@ class Times(NamedTuple):
 def run(options: Options) -> tuple[Report, Draw]:
     """Train what has not been trained, look at the test split, time the networks."""
     runs = trainings(options)
-    test = networks.pictures(str(options.data_dir or "")).test
+    plan = networks.schedule(options)
+    test = networks.pictures(str(options.data_dir or ""), plan.side).test
     scores = {
         name: {lesson: look_once(found, test, networks.task) for lesson, found in row.items()}
         for name, row in runs.items()
     }
     scores["best linear"] = {LABELS: [_best_linear(runs, test)]}
-    times = _times(runs, options)
+    times = _times(runs, plan)
     report = Report(
         name="table2",
         title="Table II: CIFAR-10, by readout, with and without distillation",
         command=options.command("table2"),
         preset=options.preset,
         seeds=options.seed_list,
-        settings=asdict(networks.schedule(options)),
-        tables=(_accuracies(scores), _seconds(times)),
+        settings=asdict(plan),
+        tables=(_accuracies(scores), _seconds(times, plan.side)),
         data={
             "paper": PAPER,
             "test_accuracy": scores,
@@ -138,17 +139,19 @@ def _accuracies(scores: Scores) -> Rows:
     return Rows("Test accuracy, mean ± standard error over seeds", columns, rows)
 
 
-def _seconds(times: Times) -> Rows:
+def _seconds(times: Times, side: int) -> Rows:
     teacher = times.simulated[TEACHER]
     rows = [
         (NAMES[name], f"{1e3 * seconds:.3g}", f"{teacher / seconds:.1f}")
         for name, seconds in times.simulated.items()
     ]
     rows.append(("optical, estimated", f"{1e3 * times.optical:.3g}", f"{teacher / times.optical:.1f}"))
-    return Rows("One picture of 32x32 [ms], one thread", ("network", "time", "teacher's over it"), rows)
+    return Rows(
+        f"One picture of {side}x{side} [ms], one thread", ("network", "time", "teacher's over it"), rows
+    )
 
 
-def _times(runs: Runs, options: Options) -> Times:
+def _times(runs: Runs, plan: networks.Schedule) -> Times:
     """Networks of the first seed, in the form that is fastest for each, taking turns."""
     quickest: dict[str, Any] = {
         name: runs[name][LABELS][0].network(networks.task) for name in (TEACHER, "paper_code")
@@ -158,11 +161,12 @@ def _times(runs: Runs, options: Options) -> Times:
     )
     quickest["strict"] = deployed(strict.collapse())
     quickest["detected"] = SpatialStudent(detected).eval()
-    picture = torch.rand(1, 3, 32, 32)
+    picture = torch.rand(1, 3, plan.side, plan.side)
     calls = {name: partial(network.to("cpu"), picture) for name, network in quickest.items()}
     with one_thread(), torch.inference_mode():
-        samples = take_turns(calls, 5.0, clock_of("cpu"), turn=2e-4)
-    return Times({name: statistics.median(values) for name, values in samples.items()}, optical(32)[OPTICAL])
+        samples = take_turns(calls, plan.seconds, clock_of("cpu"), turn=2e-4)
+    medians = {name: statistics.median(values) for name, values in samples.items()}
+    return Times(medians, optical(plan.side)[OPTICAL])
 
 
 def _bars(scores: Scores) -> list[Bar]:
@@ -177,10 +181,11 @@ def _bars(scores: Scores) -> list[Bar]:
 
 def _notes(options: Options) -> tuple[str, ...]:
     plan = networks.schedule(options)
+    size = f"{plan.side}x{plan.side}"
     few = ", ".join(NAMES[name] for name in plan.one_seed if name in NAMES)
     alone = f" Trained with the first seed alone: {few}." if few and options.seeds > 1 else ""
     return (
-        "Pictures are those of CIFAR-10 at 32x32; the paper enlarges them to 224x224. A tenth of the "
+        f"Pictures are those of CIFAR-10 at {size}; the paper enlarges them to 224x224. A tenth of the "
         "training pictures is the validation split, on which epochs and settings were chosen; the test split "
         f"is looked at once, at the end.{alone}",
         "strict is affine up to its logits: whatever trains it, it is one linear layer on the frequencies "
@@ -197,5 +202,5 @@ def _notes(options: Options) -> tuple[str, ...]:
         "The AlexNet that squares is normalised behind every convolution, without which its square diverges.",
         "All students learn from the teacher of the first seed (alpha 0.3 on the labels, T 3, times T^2). "
         "The gain is taken seed by seed: both runs of a seed start alike and see the same pictures.",
-        "The optical time is the preset paper-2022 with 32x32 pixels on the link: an estimate.",
+        f"The optical time is the preset paper-2022 with {size} pixels on the link: an estimate.",
     )

@@ -58,7 +58,8 @@ ROWS = (
 def run(options: Options) -> tuple[Report, Draw]:
     """Train what has not been trained, look at the test split."""
     runs = trainings(options)
-    test = networks.pictures(str(options.data_dir or "")).test
+    plan = networks.schedule(options)
+    test = networks.pictures(str(options.data_dir or ""), plan.side).test
     scores = {key: look_once(found, test, networks.task) for key, found in runs.items()}
     report = Report(
         name="table3",
@@ -66,7 +67,7 @@ def run(options: Options) -> tuple[Report, Draw]:
         command=options.command("table3"),
         preset=options.preset,
         seeds=options.seed_list,
-        settings=asdict(networks.schedule(options)),
+        settings=asdict(plan),
         tables=(_table(scores),),
         data={
             "paper": {row.name: row.paper for row in ROWS if row.paper is not None},
@@ -76,10 +77,11 @@ def run(options: Options) -> tuple[Report, Draw]:
         },
         notes=(
             "The paper's table is of High-10 at 224x224, which cannot be had; this one is of CIFAR-10 at "
-            "32x32. Its networks are, in the published code, those with ReLUs between the banks.",
+            f"{plan.side}x{plan.side}. Its networks are, in the published code, those with ReLUs between the "
+            "banks.",
             "Rows of the same network are the same runs as in table2.",
             "With max pooling the stops are left out, and electronics take maxima to as many samples. Both "
-            f"poolings are compared after {networks.schedule(options).pooling} epochs.",
+            f"poolings are compared after {plan.pooling} epochs.",
         ),
         device=options.device,
     )
