@@ -17,7 +17,7 @@ from optics4f.fourier import centred_index, invert
 from optics4f.system import FourF
 
 from .sclc import SCLC
-from .spectra import bound_factor, has_taps
+from .taps import bound_factor, has_taps
 
 STEADY = 1e-3
 """Added to the variance of a component before it is made 1: rarer patterns than that are noise."""

@@ -15,7 +15,7 @@ from optics4f.fourier import crop_corners, in_fft_order, invert, kernel_response
 from optics4f.grid import check_field
 from optics4f.system import FourF
 
-from .spectra import bound_factor, has_taps
+from .taps import bound_factor, has_taps
 
 # CPU time forward and backward, in multiplications of a convolution (0.06 ns); see benchmarks/training.py.
 PASSES = 250.0  # over each sample of a convolution's input and output
