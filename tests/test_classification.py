@@ -1,6 +1,5 @@
-"""CIFAR-10's experiments in small: views, the best linear classifier, and tables from trained networks."""
+"""CIFAR-10's experiments in small: views, the best linear classifier, and what networks are."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +9,8 @@ from torch import nn
 
 from optics4f.fourier import crop_center, ft2, ift2, pad_center
 from optics4f.grid import Grid
-from optics4f.models.data import ImageData, Split
-from optics4f.models.experiments import classification, table2, table3
-from optics4f.models.experiments.classification import Schedule, networks
+from optics4f.models.data import Split
+from optics4f.models.experiments.classification import networks
 from optics4f.models.experiments.record import Options
 from optics4f.models.lesson import lesson
 from optics4f.models.linear_fit import best_linear, passing
@@ -23,9 +21,6 @@ from optics4f.models.sclc import SCLC, StudentDesign
 pytest.importorskip("safetensors")
 pytest.importorskip("joblib")
 
-TINY = Schedule(
-    0.1, 1, 1, 1, 1, 4, 1, 5, 1, 1, (3, 4, 4, 4), (9, 7, 7), views=1, one_seed=("paper_code", "square")
-)
 VIEWS = RunConfig(batch_size=8, shift=2, flip=True, views=3)
 
 
@@ -105,41 +100,12 @@ def test_best_linear_is_at_the_minimum() -> None:
         assert found is not None and float(found.abs().max()) < 1e-4  # L-BFGS stops at 1e-7 of its own scale
 
 
-@pytest.fixture
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Options]:
-    data = ImageData("cifar10", "noise", 10, some(40, 0), some(20, 1), some(20, 2))
-    monkeypatch.setattr(classification, "pictures", lambda folder: data)
-    monkeypatch.setattr(classification, "schedule", lambda options: TINY)
-    monkeypatch.setattr(table2, "take_turns", lambda calls, *_, **__: {name: [1.0] for name in calls})
-    yield Options(out=tmp_path / "out", runs=tmp_path / "runs", seeds=2)
-
-
-def test_table2_and_table3_from_the_same_runs(tiny: Options, monkeypatch: pytest.MonkeyPatch) -> None:
-    report, draw = table2.run(tiny)
-    table = report.tables[0]
-    assert [row[0] for row in table.rows] == [table2.NAMES[name] for name in report.data["test_accuracy"]]
-    found = report.data["test_accuracy"]
-    assert len(found["strict"]["labels"]) == 2 and len(found["square"]["distilled"]) == 1
-    assert all(0 <= value <= 1 for row in found.values() for each in row.values() for value in each)
-    row = next(row for row in table.rows if row[0] == "paper_code")
-    assert row[4:] == ("65.45 %", "80.80 %")
-    from optics4f.plotting.experiments import drawn
-
-    drawn(draw)
-    before = {path: path.stat().st_mtime_ns for path in (tiny.runs / "cifar10").glob("*/result.json")}
-    other, draw_other = table3.run(tiny)
-    drawn(draw_other)
-    after = {path: path.stat().st_mtime_ns for path in before}
-    assert before == after  # none is trained twice
-    assert other.data["test_accuracy"]["front end + back end"] == found["paper_code"]["labels"]
-    assert len(other.tables[0].rows) == len(table3.ROWS)
-
-
 @pytest.mark.parametrize("preset", ["cpu", "full"])
 def test_networks_are_what_their_names_say(preset: str) -> None:
     """An audit, not a name: strict is affine up to its logits, the others are not."""
-    pictures = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     found = networks(Options(preset=preset))
+    side = {"cpu": 32, "full": 224}[preset]
+    pictures = torch.rand(4, 3, side, side, generator=torch.Generator().manual_seed(0))
     for name, affine, optics in (("strict", True, True), ("strict_published", False, True)):
         audit = SCLC(found[name].student).audit(pictures)
         assert (audit.affine, audit.optics_affine) == (affine, optics)

@@ -14,6 +14,7 @@ from optics4f.models.experiments.record import Options
 from optics4f.models.experiments.runs import gain, summarise
 from optics4f.models.progress import Progress
 from optics4f.models.runconfig import RunConfig
+from optics4f.plotting.experiments import drawn
 
 pytest.importorskip("safetensors")
 pytest.importorskip("joblib")
@@ -58,7 +59,8 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Options:
 
 
 def test_table2_says_what_its_runs_give(options: Options) -> None:
-    report, _ = table2.run(options)
+    report, draw = table2.run(options)
+    drawn(draw)
     scores = report.data["test_accuracy"]
     for name, row in table2.trainings(options).items():
         for lesson, trained in row.items():
@@ -73,6 +75,8 @@ def test_table2_says_what_its_runs_give(options: Options) -> None:
         summarise(distilled).percent(),
         gain(distilled, labels).points(),
     )
+    row = next(row for row in report.tables[0].rows if row[0] == "paper_code")
+    assert row[4:] == ("65.45 %", "80.80 %")
     assert report.data["seconds"][OPTICAL] == optical(32)[OPTICAL]
 
 
@@ -85,7 +89,8 @@ def test_table3_trains_only_what_table2_has_not(options: Options, monkeypatch: p
         return train(config, folder, *rest)
 
     monkeypatch.setattr(runs, "train", noted)
-    report, _ = table3.run(options)
+    report, draw = table3.run(options)
+    drawn(draw)
     assert sorted(folders) == [
         "pooled_max-labels-0",
         "pooled_spectral-labels-0",
