@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from typer.testing import CliRunner
 
-from optics4f.design import demodulate
+from optics4f.design import demodulate, lee_hologram
 from optics4f.fabrication import Manifest, MaskBankData, MaskSet, export_masks, read_back
 from optics4f.fabrication.cli import register
 from optics4f.fabrication.devices import DoseCurve, Modulator, device_from, device_greys, load_device
@@ -531,6 +531,22 @@ def test_lee_hologram_on_mirrors_has_the_masks_in_its_first_order(tmp_path: Path
     order = first_order(back.transmittance, 4) / LEE_GAIN
     assert np.abs(order - t).max() <= np.pi / 4
     assert abs(order.mean()) > 0.5
+
+
+def test_a_carrier_that_meets_every_place_of_a_fringe_errs_less(tmp_path: Path) -> None:
+    """The file holds the hologram of the period asked for, and the manifest its error."""
+    place = np.arange(511)[None, None, None]
+    t = (0.1 + 0.8 * place / 511) * np.exp(2j * np.pi * (place / 511) ** 2)
+    device, errors = slm(bits=1, shape=(4, 511)), []
+    for period in (4, 5.11):
+        source, out = MaskSet({"bank": bank_of(t, pitch=(8e-6, 8e-6))}), tmp_path / str(period)
+        how = {"device": device, "encoding": "lee", "carrier_period": period}
+        entry = export_masks(source, out, ["bitmap"], **how).banks["bank"]["encoding"]
+        wanted = lee_hologram(source.banks["bank"].transmittance, period)
+        assert np.array_equal(read_back(out, "bitmap").banks["bank"].transmittance.real, wanted)
+        assert entry["period"] == period
+        errors.append(entry["error"])
+    assert errors[1] < errors[0]
 
 
 def test_dose_curve_makes_the_depth_below_the_full_height(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ def export(
     encoding: Annotated[
         str | None, typer.Option(help="double-phase: complex masks on a phase-only device; lee: on mirrors.")
     ] = None,
+    carrier_period: Annotated[
+        float, typer.Option(help="lee: period of the fringes [pixels], at least 4.")
+    ] = 4,
     material: Annotated[
         str | None, typer.Option(help="Relief: fused-silica or a refractive index; else that of the bank.")
     ] = None,
@@ -91,6 +94,7 @@ def export(
             bank,
             levels,
             encoding=encoding,
+            carrier_period=carrier_period,
             material=material,
             sign=sign,
             device=profile,

@@ -60,6 +60,7 @@ def export_masks(
     levels: int | None = None,
     *,
     encoding: str | None = None,
+    carrier_period: float = LEE_PERIOD,
     material: str | float | None = None,
     sign: str = "phase",
     device: Modulator | DoseCurve | None = None,
@@ -86,6 +87,8 @@ def export_masks(
         levels: Height levels of layout and solid, a power of two; if None those of the bank, else 16.
         encoding: "double-phase" to make a complex transmittance phase-only, "lee" for mirrors that are on or
             off, or None.
+        carrier_period: Of the fringes of "lee" [pixels along x]. At 4 the second order is just within the
+            band; at a period that is no simple fraction, e.g. 5.11, fringes of every width and place occur.
         material: 'fused-silica' or a refractive index for reliefs; if None that of the bank.
         sign: "phase" or "minus_phase", whether a higher grey value delays more, without a device.
         device: What shows the bitmaps; if None they have 8 bits and the size of the mask.
@@ -110,7 +113,7 @@ def export_masks(
     tasks: list[_Task] = []
     for name, source in maskset.banks.items():
         if bank in (None, name):
-            encoded, entry = _encoded(source, name, encoding, _any_t(formats, device))
+            encoded, entry = _encoded(source, name, encoding, carrier_period, _any_t(formats, device))
             tasks += _plan(encoded, name, entry, formats, options)
             banks[name] = entry
     out = Path(out_dir)
@@ -141,7 +144,7 @@ def double_phase_bank(bank: MaskBankData) -> MaskBankData:
     )
 
 
-def lee_bank(bank: MaskBankData, period: int = LEE_PERIOD) -> MaskBankData:
+def lee_bank(bank: MaskBankData, period: float = LEE_PERIOD) -> MaskBankData:
     """The bank as a binary hologram on the same pixels; see :func:`optics4f.design.carriers.lee_hologram`."""
     hologram = lee_hologram(bank.transmittance, period).astype(np.complex64)
     return replace(bank, transmittance=hologram, levels=0, encoding="amplitude")
@@ -154,10 +157,15 @@ def _any_t(formats: Sequence[str], device: Modulator | DoseCurve | None) -> bool
 
 
 def _encoded(
-    source: MaskBankData, name: str, encoding: str | None, any_t: bool
+    source: MaskBankData, name: str, encoding: str | None, period: float, any_t: bool
 ) -> tuple[MaskBankData, dict[str, Any]]:
-    encode = {None: lambda bank: bank, "double-phase": double_phase_bank, "lee": lee_bank}[encoding]
-    bank = encode(source) if any_t else phase_only(encode(source), name)
+    encodes: dict[str | None, Callable[[MaskBankData], MaskBankData]] = {
+        None: lambda bank: bank,
+        "double-phase": double_phase_bank,
+        "lee": partial(lee_bank, period=period),
+    }
+    bank = encodes[encoding](source)
+    bank = bank if any_t else phase_only(bank, name)
     height, width = bank.transmittance.shape[-2:]
     entry: dict[str, Any] = {
         "shape": list(bank.transmittance.shape),
@@ -175,11 +183,11 @@ def _encoded(
             "unwanted_light_offset_unit": "m",
         }
     if encoding == "lee":
-        place = carrier_offset(bank.wavelength, bank.second_focal_length, bank.pitch[1], LEE_PERIOD)
-        report = carrier_report(source.transmittance, bank.transmittance, LEE_PERIOD, LEE_GAIN)
+        place = carrier_offset(bank.wavelength, bank.second_focal_length, bank.pitch[1], period)
+        report = carrier_report(source.transmittance, bank.transmittance, period, LEE_GAIN)
         entry["encoding"] = {
             "method": encoding,
-            "period": LEE_PERIOD,
+            "period": period,
             "period_unit": "pixels along x",
             **asdict(report),
             "first_order_offset": place,
