@@ -63,6 +63,10 @@ def patch_components(pictures: Tensor, size: int, count: int) -> Tensor:
     return found
 
 
+HALF_WAY = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))
+"""Starts [samples] that together read what the detector does."""
+
+
 class PatchStudent(nn.Module):
     r"""A ``detected`` student with one bank of small complex kernels and no stop, trained patch by patch.
 
@@ -73,11 +77,16 @@ class PatchStudent(nn.Module):
 
     .. math:: P_{cp} = \sum_x A_{px} |U_c(x)|^2 ,
 
-    where the detector itself reads it at twice as many: an intensity has twice the bandwidth of its field.
-    What differs is the part of the intensity beyond the plane's own bandwidth, which pixels several samples
-    wide hardly see. In training only every ``stride``-th sample is read, from a start drawn anew for each
-    batch: noise that costs nothing and saves stride^2 of the work. :meth:`finish` gives the student itself,
-    with the engine's own detector.
+    where the detector itself reads it at twice as many each way: an intensity has twice the bandwidth of its
+    field. Read at the samples alone, its high frequencies pose as low ones, which a student learns to
+    use, in vain. So in training every ``stride``-th sample is read, from a start drawn anew for each batch
+    that may lie half-way between two samples: the mean over all starts is what the detector reads. Of the
+    pixels' edges training keeps the frequencies that so few samples tell apart, which halves the noise. In
+    evaluation two starts are read, at the samples and half-way along both axes; what
+    poses as something else then is beyond the plane's bandwidth along both axes at once, about a hundredth.
+    Half-way, a picture is its band-limited interpolation, without the sine at the highest frequency of an
+    even plane, which is not in its samples.
+    :meth:`finish` gives the student itself, with the engine's own detector.
 
     Args:
         student: ``detected``, one stage, complex kernels of odd size, no stop, even light.
@@ -115,18 +124,33 @@ class PatchStudent(nn.Module):
 
     def power(self, pictures: Tensor) -> Tensor:
         """Power on every pixel (B, C_out, p_y, p_x), as the student's gain gives it."""
-        stage, stride = _only_stage(self.student), self.stride if self.training else 1
+        if not self.training:
+            both = [self.power_from(pictures, start, 1) for start in (HALF_WAY[0], HALF_WAY[-1])]
+            return torch.stack(both).mean(0)
+        start = (torch.randint(2 * self.stride, (2,)) / 2).tolist()
+        return self.power_from(pictures, (start[0], start[1]), self.stride, soft=True)
+
+    def power_from(
+        self, pictures: Tensor, start: tuple[float, float], stride: int, soft: bool = False
+    ) -> Tensor:
+        """Power on every pixel from the intensity at every ``stride``-th sample from a start on.
+
+        Args:
+            pictures: Shape (B, C, H, W).
+            start: First sample, in halves.
+            stride: Of the samples.
+            soft: Whether pixels have the edges that these samples can tell.
+        """
         plane = self.student.shown(pictures).flip(-2)  # row 0 of a plane is its lowest y
-        plane = invert(plane) if stage.invert_output else plane
-        start = torch.randint(stride, (2,)).tolist()
-        plane = plane.roll((-start[0], -start[1]), (-2, -1))
+        plane = invert(plane) if _only_stage(self.student).invert_output else plane
+        plane = moved_by(plane, start)
         basis = self.get_buffer("basis").contiguous(memory_format=torch.channels_last)
         around = _around(plane, basis.shape[-1]).contiguous(memory_format=torch.channels_last)
         fields = F.conv2d(around, basis, stride=stride).permute(0, 2, 3, 1)
         pixels = self.student.readout.pixel_grid.shape
         weights = [
-            _pixel_weights(n, p, first, stride).to(fields)
-            for n, p, first in zip(stage.grid.shape, pixels, start, strict=True)
+            _pixel_weights(n, p, first, stride, (n // stride - 1) // 2 if soft else n - 1).to(fields)
+            for n, p, first in zip(plane.shape[-2:], pixels, start, strict=True)
         ]
         power: Tensor = _Power.apply(fields.contiguous(), self.coefficients, *weights) * math.prod(pixels)
         return power
@@ -162,7 +186,7 @@ class PatchStudent(nn.Module):
 class SpatialStudent(nn.Module):
     """A finished ``detected`` student of small kernels for fast inference: convolutions, squares, pixels.
 
-    As :class:`PatchStudent` it reads the intensity at the samples of the plane.
+    It reads the intensity at the samples and half-way between them, as the detector does.
 
     Args:
         student: As for :class:`PatchStudent`.
@@ -186,7 +210,10 @@ class SpatialStudent(nn.Module):
         self.register_buffer("kernels", torch.cat((kernels.real, kernels.imag)) * factor)
         pixels = student.readout.pixel_grid.shape
         for name, n, p in zip(("rows", "columns"), stage.grid.shape, pixels, strict=True):
-            self.register_buffer(name, _pixel_weights(n, p, 0, 1).to(self.get_buffer("kernels")))
+            weights = torch.stack(
+                [_pixel_weights(n, p, start[name == "columns"], 1, n - 1) for start in HALF_WAY]
+            )
+            self.register_buffer(name, (weights / math.sqrt(len(HALF_WAY))).to(self.get_buffer("kernels")))
         self.inverted, self.shown = stage.invert_output, student.shown
         self.back_end = student.back_end.folded()
 
@@ -194,12 +221,17 @@ class SpatialStudent(nn.Module):
         """Logits."""
         plane = self.shown(pictures).flip(-2)
         plane = invert(plane) if self.inverted else plane
-        kernels = self.get_buffer("kernels")
-        square = F.conv2d(_around(plane, kernels.shape[-1]), kernels).square()
-        real, imaginary = square.chunk(2, 1)
-        power = self.get_buffer("rows") @ (real + imaginary) @ self.get_buffer("columns").mT
-        result: Tensor = self.back_end(power)
+        matrices = zip(HALF_WAY, self.get_buffer("rows"), self.get_buffer("columns"), strict=True)
+        powers = [
+            rows @ self._intensity(moved_by(plane, start)) @ columns.mT for start, rows, columns in matrices
+        ]
+        result: Tensor = self.back_end(torch.stack(powers).sum(0))
         return result
+
+    def _intensity(self, plane: Tensor) -> Tensor:
+        kernels = self.get_buffer("kernels")
+        real, imaginary = F.conv2d(_around(plane, kernels.shape[-1]), kernels).square().chunk(2, 1)
+        return real + imaginary
 
 
 class _Power(torch.autograd.Function):
@@ -241,17 +273,37 @@ def _around(pictures: Tensor, size: int) -> Tensor:
     return F.pad(pictures, [size // 2] * 4, mode="circular")
 
 
-def _pixel_weights(samples: int, pixels: int, first: int, stride: int) -> Tensor:
-    r"""Integrals over pixels of a periodic function read at samples ``first``, ``first + stride``, ...
+def moved_by(plane: Tensor, start: tuple[float, float]) -> Tensor:
+    """A periodic plane between its samples: what stands at ``start`` comes to (0, 0)."""
+    if all(float(s).is_integer() for s in start):
+        return plane.roll((-int(start[0]), -int(start[1])), (-2, -1))
+    spectrum = torch.fft.rfft2(plane)
+    for axis, first in zip((-2, -1), start, strict=True):
+        n = plane.shape[axis]
+        k = torch.fft.fftfreq(n, 1 / n) if axis == -2 else torch.arange(spectrum.shape[-1])
+        phase = 2 * math.pi * first / n * k.to(plane)
+        factor = torch.polar(torch.ones_like(phase), phase)
+        if n % 2 == 0:  # of a cosine at the highest frequency, what is left of it at the new samples
+            factor[n // 2] = math.cos(math.pi * first)
+        spectrum = spectrum * (factor[:, None] if axis == -2 else factor)
+    moved: Tensor = torch.fft.irfft2(spectrum, s=plane.shape[-2:])
+    return moved
 
-    As :func:`~optics4f.fourier.pixel_integration_matrix`, which has ``first = 0`` and ``stride = 1``.
+
+def _pixel_weights(samples: int, pixels: int, first: float, stride: int, highest: int) -> Tensor:
+    r"""Integrals over pixels from the intensity at ``first``, ``first + stride``, ... samples.
+
+    .. math::
+        A_{jn} = \frac{s}{p\,n} \sum_{|k| \le K} \operatorname{sinc}(k/p) \cos\frac{2\pi k (x_j - x_n)}{L}
+
+    With K one less than the samples these are columns of the detector's own matrix, which reads at twice the
+    samples. With fewer frequencies the pixels have softer edges, and the noise of few samples is smaller.
     """
-    read = samples // stride
-    place = (centred_index(samples)[first::stride] / samples)[None, :]
-    k = torch.arange(1, (read + 1) // 2, dtype=torch.float64)
+    place = ((centred_index(samples)[::stride] + first) / samples)[None, :]
+    k = torch.arange(1, highest + 1, dtype=torch.float64)
     turns = centred_index(pixels)[:, None] / pixels - place
     waves = torch.cos(2 * math.pi * turns[..., None] * k) @ torch.sinc(k / pixels)
-    return (1 + 2 * waves) / (pixels * read)
+    return (1 + 2 * waves) * stride / (pixels * samples)
 
 
 def _only_stage(student: SCLC) -> FourF:

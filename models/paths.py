@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .data import Batched
 from .disturbed import Disturbed
+from .loader import moved, view
 from .patches import PatchStudent
 from .runconfig import RunConfig
 from .sclc import SCLC
@@ -50,15 +51,21 @@ def on_path(network: nn.Module, config: RunConfig, split: Batched) -> nn.Module:
     return PatchStudent(network, _seen(split).to(weight), config.components, config.stride)
 
 
-def off_path(model: nn.Module, split: Batched) -> nn.Module:
+def off_path(model: nn.Module, config: RunConfig, split: Batched) -> nn.Module:
     """What a run leaves: the student itself, with the engine's own elements."""
     if isinstance(model, Collapsing):
         return model.collapsed.student
     if isinstance(model, Disturbed):
         return model.student
     if isinstance(model, PatchStudent):
-        return model.finish(_seen(split).to(model.coefficients))
+        return model.finish(_moved(split, config).to(model.coefficients))
     return model
+
+
+def _moved(split: Batched, config: RunConfig) -> Tensor:
+    """Pictures as training shows them: moved, they have other moments."""
+    seen = split.taken(torch.arange(min(SEEN, split.length), device=split.device))
+    return moved(seen, *view(config, seen.length, 0), config.shift).images
 
 
 def _seen(split: Batched) -> Tensor:

@@ -201,7 +201,7 @@ class Run:
             return
         rest = {"config": self.config.to_dict(), "inputs": self.inputs, "classes": self.classes}
         self.model.load_state_dict(self.best)
-        trained, self.model = self.model, off_path(self.model, self.loader.split).eval()
+        trained, self.model = self.model, off_path(self.model, self.config, self.loader.split).eval()
         if isinstance(self.model, SCLC):
             if trained is not self.model:  # judged by the engine's own elements
                 self.progress.best_accuracy = self.accuracy()

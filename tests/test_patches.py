@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from optics4f.fourier import pixel_integration_matrix
 from optics4f.models.data import Split
 from optics4f.models.disturbed import Disturbances, Disturbed
 from optics4f.models.patches import (
@@ -14,6 +13,7 @@ from optics4f.models.patches import (
     SpatialStudent,
     _pixel_weights,
     _Power,
+    moved_by,
     patch_components,
 )
 from optics4f.models.paths import Collapsing, off_path, on_path
@@ -36,36 +36,59 @@ def band_limited(count: int, frequency: int, side: int = 16) -> Tensor:
     return torch.fft.ifft2(torch.fft.fft2(pictures) * torch.outer(low, low)).real
 
 
+@pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("reference", [False, True])
-@pytest.mark.parametrize("companding", ["none", "sqrt", "fourth_root"])
-def test_powers_are_those_of_the_detector(reference: bool, companding: str) -> None:
-    """Below a quarter of the samples the intensity is in the plane's band, and both readings are exact."""
-    pictures = band_limited(6, 4)
-    student = SCLC(replace(DESIGN, reference=reference, companding=companding)).double()
-    patches = PatchStudent(student, pictures)
+def test_all_starts_together_read_what_the_detector_does(reference: bool, stride: int) -> None:
+    """The mean over the starts that training draws: no frequency poses as another one."""
+    pictures = band_limited(6, 8)  # all but the highest, of which samples know the cosine alone
+    patches = PatchStudent(SCLC(replace(DESIGN, reference=reference)).double(), pictures, stride=stride)
+    starts = [half / 2 for half in range(2 * stride)]
     with torch.no_grad():
-        expected = patches.eval().power(pictures)
+        powers = [patches.power_from(pictures, (y, x), stride) for y in starts for x in starts]
+        both = patches.eval().power(pictures)
     finished = patches.finish(pictures)
     found = finished.signal(pictures) * finished.back_end.gain
-    assert float((found - expected).abs().max() / expected.abs().max()) < ROUNDING
+    assert float((found - torch.stack(powers).mean(0)).abs().max() / found.abs().max()) < ROUNDING
+    # Two starts: of white pictures, the share beyond the band along both axes, through the sides of a sinc.
+    assert float((found - both).norm() / found.norm()) < 0.03
+
+
+@pytest.mark.parametrize("companding", ["none", "sqrt", "fourth_root"])
+def test_the_spatial_student_is_the_student(companding: str) -> None:
+    pictures = band_limited(6, 8)
+    student = SCLC(replace(DESIGN, companding=companding)).double()
+    finished = PatchStudent(student, pictures).finish(pictures)
     with torch.no_grad():
-        logits = finished(pictures)
-        quick = SpatialStudent(finished)(pictures)
+        logits, quick = finished(pictures), SpatialStudent(finished)(pictures)
     assert float((quick - logits).abs().max() / logits.abs().max()) < 1e-10
 
 
-def test_a_stride_reads_the_same_powers() -> None:
-    """Every second sample tells all of an intensity whose frequencies are below a quarter of the samples."""
-    pictures = band_limited(6, 2)
-    patches = PatchStudent(SCLC(DESIGN).double(), pictures, stride=2)
-    with torch.no_grad():
-        whole = patches.eval().power(pictures)
-        parts = [patches.train().power(pictures) for _ in range(8)]  # starts are drawn anew
-    assert max(float((part - whole).abs().max() / whole.max()) for part in parts) < ROUNDING
+@pytest.mark.parametrize("samples", [15, 16])
+def test_weights_are_columns_of_the_detectors(samples: int) -> None:
+    """The mean of cos(2 pi k x) over a pixel, from all starts, wherever an odd or even plane has its axis."""
+    weights = [_pixel_weights(samples, 5, first / 2, 1, samples - 1) for first in range(2)]
+    for k in range(samples):
+        powers = torch.zeros(5, dtype=torch.float64)
+        for first, columns in enumerate(weights):
+            place = (torch.arange(samples, dtype=torch.float64) - samples // 2 + first / 2) / samples
+            powers += columns @ torch.cos(2 * torch.pi * k * place) / 2
+        centres = (torch.arange(5, dtype=torch.float64) - 2) / 5
+        expected = (
+            torch.cos(2 * torch.pi * k * centres) * torch.sinc(torch.tensor(k / 5, dtype=torch.float64)) / 5
+        )
+        assert float((powers - expected).abs().max()) < ROUNDING
 
 
-def test_weights_of_all_samples_are_the_detectors() -> None:
-    assert torch.equal(_pixel_weights(16, 4, 0, 1), pixel_integration_matrix(16, 4))
+def test_a_picture_is_moved_between_its_samples() -> None:
+    """Of a wave, the same wave elsewhere; twice half a sample is one."""
+    place = torch.arange(16, dtype=torch.float64)
+    wave = torch.cos(2 * torch.pi * (3 * place[:, None] + 5 * place) / 16)
+    found = moved_by(wave, (0.5, 1.5))
+    expected = torch.cos(2 * torch.pi * (3 * (place[:, None] + 0.5) + 5 * (place + 1.5)) / 16)
+    assert float((found - expected).abs().max()) < ROUNDING
+    pictures = band_limited(2, 8)
+    twice = moved_by(moved_by(pictures, (0.5, 0.5)), (0.5, -0.5))
+    assert float((twice - pictures.roll(-1, -2)).abs().max()) < ROUNDING
 
 
 def test_finish_standardises_what_the_detector_reads() -> None:
@@ -157,7 +180,7 @@ def test_paths_lead_to_the_same_student() -> None:
     with torch.no_grad():
         difference = model(split.images) - student.eval()(split.images)
     assert float(difference.abs().max()) < 1e-4  # complex64 through two transforms, logits of order 1
-    assert off_path(model, split) is student
+    assert off_path(model, RunConfig(), split) is student
     assert on_path(student, RunConfig(), split) is student
 
 
@@ -168,7 +191,7 @@ def test_disturbed_training_is_the_student_when_it_is_judged() -> None:
     pictures = torch.rand(4, 2, 16, 16)
     with torch.no_grad():
         assert torch.equal(disturbed.eval()(pictures), student.eval()(pictures))
-    assert off_path(disturbed, Split(pictures, torch.zeros(4).long())) is student
+    assert off_path(disturbed, RunConfig(), Split(pictures, torch.zeros(4).long())) is student
 
 
 def test_disturbances_are_drawn_anew_and_again_alike() -> None:

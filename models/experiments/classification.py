@@ -54,7 +54,7 @@ class Schedule:
     strict: int = 6
     detected: int = 6
     masks: int = 160
-    detected_longer: int = 22
+    detected_longer: int = 20
     masks_longer: int = 512
     paper_code: int = 8
     paper_code_longer: int = 28
