@@ -63,8 +63,8 @@ def patch_components(pictures: Tensor, size: int, count: int) -> Tensor:
     return found
 
 
-HALF_WAY = ((0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5))
-"""Starts [samples] that together read what the detector does."""
+BOTH = ((0.0, 0.0), (0.5, 0.5))
+"""Where evaluation begins to read [samples]."""
 
 
 class PatchStudent(nn.Module):
@@ -125,7 +125,7 @@ class PatchStudent(nn.Module):
     def power(self, pictures: Tensor) -> Tensor:
         """Power on every pixel (B, C_out, p_y, p_x), as the student's gain gives it."""
         if not self.training:
-            both = [self.power_from(pictures, start, 1) for start in (HALF_WAY[0], HALF_WAY[-1])]
+            both = [self.power_from(pictures, start, 1) for start in BOTH]
             return torch.stack(both).mean(0)
         start = (torch.randint(2 * self.stride, (2,)) / 2).tolist()
         return self.power_from(pictures, (start[0], start[1]), self.stride, soft=True)
@@ -181,57 +181,6 @@ class PatchStudent(nn.Module):
         norm.running_var.copy_(moments[0])
         norm.running_mean.copy_(moments[1])
         return student
-
-
-class SpatialStudent(nn.Module):
-    """A finished ``detected`` student of small kernels for fast inference: convolutions, squares, pixels.
-
-    It reads the intensity at the samples and half-way between them, as the detector does.
-
-    Args:
-        student: As for :class:`PatchStudent`.
-
-    Shape:
-        Pictures (B, C, H, W) to logits (B, classes).
-    """
-
-    def __init__(self, student: SCLC) -> None:
-        super().__init__()
-        stage = _only_stage(student)
-        masks = cast(KernelMask, stage.masks)
-        kernels = torch.view_as_complex(masks.kernels.detach())
-        turned = stage.invert_output == (CONVENTIONS[masks.convention] == 1)
-        kernels = kernels.flip((-2, -1)) if turned else kernels
-        light = cast(EvenIllumination, student.source.illumination)
-        factor = (
-            light.peak * stage.amplitude_factor * bound_factor(stage, torch.view_as_complex(masks.kernels))
-        )
-        factor = factor.detach() * math.sqrt(student.readout.area)
-        self.register_buffer("kernels", torch.cat((kernels.real, kernels.imag)) * factor)
-        pixels = student.readout.pixel_grid.shape
-        for name, n, p in zip(("rows", "columns"), stage.grid.shape, pixels, strict=True):
-            weights = torch.stack(
-                [_pixel_weights(n, p, start[name == "columns"], 1, n - 1) for start in HALF_WAY]
-            )
-            self.register_buffer(name, (weights / math.sqrt(len(HALF_WAY))).to(self.get_buffer("kernels")))
-        self.inverted, self.shown = stage.invert_output, student.shown
-        self.back_end = student.back_end.folded()
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Logits."""
-        plane = self.shown(pictures).flip(-2)
-        plane = invert(plane) if self.inverted else plane
-        matrices = zip(HALF_WAY, self.get_buffer("rows"), self.get_buffer("columns"), strict=True)
-        powers = [
-            rows @ self._intensity(moved_by(plane, start)) @ columns.mT for start, rows, columns in matrices
-        ]
-        result: Tensor = self.back_end(torch.stack(powers).sum(0))
-        return result
-
-    def _intensity(self, plane: Tensor) -> Tensor:
-        kernels = self.get_buffer("kernels")
-        real, imaginary = F.conv2d(_around(plane, kernels.shape[-1]), kernels).square().chunk(2, 1)
-        return real + imaginary
 
 
 class _Power(torch.autograd.Function):

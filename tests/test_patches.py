@@ -10,7 +10,6 @@ from optics4f.models.data import Split
 from optics4f.models.disturbed import Disturbances, Disturbed
 from optics4f.models.patches import (
     PatchStudent,
-    SpatialStudent,
     _pixel_weights,
     _Power,
     moved_by,
@@ -51,16 +50,6 @@ def test_all_starts_together_read_what_the_detector_does(reference: bool, stride
     assert float((found - torch.stack(powers).mean(0)).abs().max() / found.abs().max()) < ROUNDING
     # Two starts: of white pictures, the share beyond the band along both axes, through the sides of a sinc.
     assert float((found - both).norm() / found.norm()) < 0.03
-
-
-@pytest.mark.parametrize("companding", ["none", "sqrt", "fourth_root"])
-def test_the_spatial_student_is_the_student(companding: str) -> None:
-    pictures = band_limited(6, 8)
-    student = SCLC(replace(DESIGN, companding=companding)).double()
-    finished = PatchStudent(student, pictures).finish(pictures)
-    with torch.no_grad():
-        logits, quick = finished(pictures), SpatialStudent(finished)(pictures)
-    assert float((quick - logits).abs().max() / logits.abs().max()) < 1e-10
 
 
 @pytest.mark.parametrize("samples", [15, 16])

@@ -17,7 +17,6 @@ from optics4f.transduction.measurement import take_turns
 from ..data import Split
 from ..fast import deployed
 from ..linear_fit import best_linear
-from ..patches import SpatialStudent
 from ..sclc import SCLC
 from ..tables import Rows
 from . import classification as networks
@@ -154,13 +153,10 @@ def _seconds(times: Times, side: int) -> Rows:
 def _times(runs: Runs, plan: networks.Schedule) -> Times:
     """Networks of the first seed, in the form that is fastest for each, taking turns."""
     quickest: dict[str, Any] = {
-        name: runs[name][LABELS][0].network(networks.task) for name in (TEACHER, "paper_code")
+        name: runs[name][LABELS][0].network(networks.task) for name in (TEACHER, "paper_code", "detected")
     }
-    strict, detected = (
-        cast(SCLC, runs[name][LABELS][0].network(networks.task)) for name in ("strict", "detected")
-    )
+    strict = cast(SCLC, runs["strict"][LABELS][0].network(networks.task))
     quickest["strict"] = deployed(strict.collapse())
-    quickest["detected"] = SpatialStudent(detected).eval()
     picture = torch.rand(1, 3, plan.side, plan.side)
     calls = {name: partial(network.to("cpu"), picture) for name, network in quickest.items()}
     with one_thread(), torch.inference_mode():
