@@ -26,6 +26,7 @@ from .checkpoint import save_student
 from .constrain import phase_only, with_masks
 from .data import ImageData, Split, load
 from .distill import Distillation, label_loss, taught
+from .processes import one_thread
 from .sclc import SCLC, StudentDesign
 from .teachers import AlexNet32
 from .train import Fit, TrainConfig, accuracy, fit
@@ -33,7 +34,6 @@ from .train import Fit, TrainConfig, accuracy, fit
 TEACHER_WIDTH = 0.125
 LEVELS = 16
 RELIEF = f"phase-only, {LEVELS} levels + KD"
-THREADS = 1
 BITS = 16
 LINK = "paper_usb3"
 FORMATS = ("gds", "bitmap")
@@ -119,19 +119,8 @@ class Reporter:
 
 def run(options: DemoOptions, reporter: Reporter | None = None) -> Results:
     """Train, constrain, export and read back; nothing here looks at the test split."""
-    with _one_thread():
+    with one_thread():  # a second one saves nothing on such small tensors
         return _run(options, reporter or Reporter())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The tensors are so small that a second thread saves nothing, and waits where cores are shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _run(options: DemoOptions, reporter: Reporter) -> Results:

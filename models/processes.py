@@ -1,8 +1,10 @@
-"""One process, or the several that torchrun started, which share every batch."""
+"""One process and thread, or the several processes that torchrun started, which share every batch."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,6 +13,19 @@ from torch import Tensor, nn
 from optics4f.extras import require
 
 from .data import Split
+
+THREADS = 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread: the same sums on every machine, and other processes have the other cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class Processes:

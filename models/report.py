@@ -23,7 +23,8 @@ from optics4f.files import sha256, write_json, write_text
 
 from .constrain import with_masks
 from .data import Split
-from .demo import SIMULATIONS, THREADS, Results, final_accuracies
+from .demo import SIMULATIONS, Results, final_accuracies
+from .processes import THREADS
 from .sclc import SCLC
 from .tables import markdown
 from .train import accuracy

@@ -29,9 +29,9 @@ from optics4f.transduction.sweep import at_input
 from optics4f.units import mm, nm, um
 
 from ..fast import deployed
+from ..processes import THREADS, one_thread
 from ..sclc import SCLC, StudentDesign
 from .record import Options
-from .runs import THREADS, one_thread
 
 FILE = "complexity.json"
 COLLAPSED, LIGHT, OPTICAL = (

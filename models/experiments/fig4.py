@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from optics4f.plotting.experiments import Curve, accuracies_against_size, times_against_size
 
+from ..processes import THREADS
 from ..runconfig import RunConfig
 from ..tables import Rows
 from . import resolution
 from .complexity import OPTICAL
 from .record import Draw, Options, Report
 from .resolution import NETWORKS, TEACHER, Setting, task_of_run, times_of, train_size
-from .runs import THREADS, look_once, summarise
+from .runs import look_once, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

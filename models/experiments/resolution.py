@@ -23,13 +23,14 @@ from ..data import ImageData, Split, load
 from ..datasets import PictureData
 from ..fast import deployed
 from ..lesson import MODEL_FILE, Task
+from ..processes import one_thread
 from ..runconfig import RunConfig
 from ..sclc import SCLC, StudentDesign
 from ..state import read_state
 from ..teachers import SmallCNN
 from .complexity import OPTICAL, clock_of, optical, waiting
 from .record import Options
-from .runs import Build, Trained, one_thread, trained
+from .runs import Build, Trained, trained
 
 TEACHER, READOUTS = "teacher", ("strict", "detected")
 NETWORKS = (TEACHER, *READOUTS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from optics4f.files import write_json
 
 from ..data import Batched
 from ..lesson import MODEL_FILE, Task, task_of
+from ..processes import one_thread
 from ..progress import Progress
 from ..run import train
 from ..runconfig import RunConfig, from_dict
@@ -27,7 +27,6 @@ from ..sweep import in_processes, teach
 
 RESULT_FILE, TEST_FILE = "result.json", "test.json"
 FEW, MANY = 4, 512  # pictures at a time
-THREADS = 1
 
 Build = Callable[[RunConfig], Task]
 
@@ -168,17 +167,6 @@ def summarise(values: Sequence[float]) -> Summary:
 def gain(after: Sequence[float], before: Sequence[float]) -> Summary:
     """What a change adds, seed by seed: both runs of a seed begin alike, so their difference varies less."""
     return summarise([a - b for a, b in zip(after, before, strict=True)])
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute in one thread: the same sums on every machine, and other processes have the other cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(label: str, config: RunConfig, folder: Path, task: Build) -> None:

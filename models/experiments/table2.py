@@ -17,13 +17,14 @@ from optics4f.transduction.measurement import take_turns
 from ..data import Split
 from ..fast import deployed
 from ..linear_fit import best_linear
+from ..processes import one_thread
 from ..sclc import SCLC
 from ..tables import Rows
 from . import classification as networks
 from .classification import DISTILLED, LABELS, TEACHER
 from .complexity import OPTICAL, clock_of, optical
 from .record import Draw, Options, Report
-from .runs import Trained, gain, look_once, one_thread, summarise
+from .runs import Trained, gain, look_once, summarise
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
