@@ -64,7 +64,7 @@ def build_network(config: RunConfig, inputs: int, classes: int) -> nn.Module:
             return Linear(inputs, classes, config.size)
         if config.network == "alexnet":
             return AlexNet(inputs, classes)
-        return AlexNet32(inputs, classes, config.width, square=config.network == "square_alexnet32")
+        return AlexNet32(inputs, classes, config.width, config.network == "square_alexnet32", config.size)
 
 
 def load_teacher(config: RunConfig) -> nn.Module:

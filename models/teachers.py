@@ -67,28 +67,29 @@ class AlexNet32(nn.Module):
         classes: Number of classes.
         width: Factor on the number of channels.
         square: Whether :class:`Square` stands in place of every ReLU.
+        size: Side of the pictures. Of larger ones the layer behind sees averages on 4x4 pixels, as many as
+            32x32 leave.
 
     Shape:
-        (B, inputs, H, W), at least 32x32, to logits (B, classes). Of larger pictures the layer behind sees
-        averages on 4x4 pixels, as many as 32x32 leave.
+        (B, inputs, size, size) to logits (B, classes).
 
     Source: A. Krizhevsky, I. Sutskever, G. E. Hinton, NeurIPS 25 (2012).
     """
 
-    def __init__(self, inputs: int, classes: int, width: float = 0.25, square: bool = False) -> None:
+    def __init__(
+        self, inputs: int, classes: int, width: float = 0.25, square: bool = False, size: int = 32
+    ) -> None:
         super().__init__()
         channels = [inputs, *(max(4, round(n * width)) for n in (64, 192, 384, 256, 256))]
         pools = (True, True, False, False, True)
         sizes = zip(channels[:-1], channels[1:], pools, strict=True)
-        self.features = nn.Sequential(*(_block(*size, square) for size in sizes))
+        blocks = [_block(*each, square) for each in sizes]
+        self.features = nn.Sequential(*blocks, *([nn.AdaptiveAvgPool2d(4)] if size > 32 else []))
         self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(channels[-1] * 16, classes))
 
     def forward(self, picture: Tensor) -> Tensor:
         """Logits."""
-        features = self.features(picture)
-        if features.shape[-2:] != (4, 4):
-            features = nn.functional.adaptive_avg_pool2d(features, (4, 4))
-        result: Tensor = self.classifier(features)
+        result: Tensor = self.classifier(self.features(picture))
         return result
 
 

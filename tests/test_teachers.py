@@ -42,6 +42,15 @@ def test_square_is_what_stands_in_place_of_every_relu() -> None:
     assert torch.equal(Square()(values), values * values)
 
 
+@pytest.mark.parametrize("size", [33, 64, 224])
+def test_alexnet32_of_larger_pictures_has_the_same_weights(size: int) -> None:
+    """Averages on 4x4 pixels stand before the last layer, and have no weights."""
+    small, large = AlexNet32(3, 4, 0.1).eval(), AlexNet32(3, 4, 0.1, size=size).eval()
+    large.load_state_dict(small.state_dict())
+    assert large(torch.rand(2, 3, size, size)).shape == (2, 4)
+    assert large.features[:-1](torch.rand(1, 3, 32, 32)).shape[-2:] == (4, 4)
+
+
 def test_square_alexnet_trains() -> None:
     """32 pictures without meaning are learnt by heart: the loss falls to a tenth of chance, ln 4 = 1.39."""
     network = AlexNet32(1, 4, width=0.125, square=True)
