@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+from rich.markup import escape
 from rich.table import Table
+
+NAME_WIDTH = 14  # of the first column, which no other may push out of a narrow window
 
 
 class Rows(NamedTuple):
@@ -18,11 +21,13 @@ class Rows(NamedTuple):
 
     def for_screen(self) -> Table:
         """As Rich draws it."""
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=escape(self.title), title_justify="left")  # [ms] is no markup
         for index, column in enumerate(self.columns):
             # Words may take two lines in a narrow window; a number that is cut says something else.
             justify: Literal["left", "right"] = "right" if self.numbers and index else "left"
-            table.add_column(column, justify=justify, no_wrap=bool(index))
+            table.add_column(
+                column, justify=justify, no_wrap=bool(index), min_width=0 if index else NAME_WIDTH
+            )
         for row in self.rows:
             table.add_row(*row)
         return table

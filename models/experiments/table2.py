@@ -69,6 +69,7 @@ def run(options: Options) -> tuple[Report, Draw]:
         for name, row in runs.items()
     }
     scores["best linear"] = {LABELS: [_best_linear(runs, test)]}
+    scores = {name: scores[name] for name in NAMES}
     times = _times(runs, plan)
     report = Report(
         name="table2",

@@ -52,5 +52,5 @@ def accuracies_of_networks(axes: Any, bars: Sequence[Bar], title: str = "") -> N
     axes.invert_yaxis()
     axes.set(xlim=(0, 100), xlabel="accuracy [%]", title=title)
     axes.grid(axis="x", color=QUIET, alpha=0.3)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.1), ncols=2)
     tidy(axes)
