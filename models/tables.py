@@ -8,8 +8,6 @@ from typing import Any, Literal, NamedTuple
 from rich.markup import escape
 from rich.table import Table
 
-NAME_WIDTH = 14  # of the first column, which no other may push out of a narrow window
-
 
 class Rows(NamedTuple):
     """A table as plain text; the first column is left-aligned, the others as told."""
@@ -23,11 +21,10 @@ class Rows(NamedTuple):
         """As Rich draws it."""
         table = Table(title=escape(self.title), title_justify="left")  # [ms] is no markup
         for index, column in enumerate(self.columns):
-            # Words may take two lines in a narrow window; a number that is cut says something else.
+            # A cell may take two lines in a narrow window; a number that is cut says something else.
             justify: Literal["left", "right"] = "right" if self.numbers and index else "left"
-            table.add_column(
-                column, justify=justify, no_wrap=bool(index), min_width=0 if index else NAME_WIDTH
-            )
+            words = " ".join([column, *(row[index] for row in self.rows)]).split()
+            table.add_column(column, justify=justify, min_width=max(map(len, words), default=0))
         for row in self.rows:
             table.add_row(*row)
         return table
