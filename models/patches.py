@@ -80,13 +80,12 @@ class PatchStudent(nn.Module):
     where the detector itself reads it at twice as many each way: an intensity has twice the bandwidth of its
     field. Read at the samples alone, its high frequencies pose as low ones, which a student learns to
     use, in vain. So in training every ``stride``-th sample is read, from a start drawn anew for each batch
-    that may lie half-way between two samples: the mean over all starts is what the detector reads. Of the
-    pixels' edges training keeps the frequencies that so few samples tell apart, which halves the noise. In
-    evaluation two starts are read, at the samples and half-way along both axes; what
-    poses as something else then is beyond the plane's bandwidth along both axes at once, about a hundredth.
-    Half-way, a picture is its band-limited interpolation, without the sine at the highest frequency of an
-    even plane, which is not in its samples.
-    :meth:`finish` gives the student itself, with the engine's own detector.
+    that may lie half-way between two samples: in the mean over all starts no frequency poses as another. Of
+    the pixels' edges training keeps the frequencies that so few samples tell apart, for less noise. In
+    evaluation two starts are read, at the samples and half-way along both axes; what poses as something
+    else then is beyond the plane's bandwidth along both axes at once, and little. Half-way, a picture is its
+    band-limited interpolation, without the sine at the highest frequency of an even plane, which is not in
+    its samples. :meth:`finish` gives the student itself, with the engine's own detector.
 
     Args:
         student: ``detected``, one stage, complex kernels of odd size, no stop, even light.

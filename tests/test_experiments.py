@@ -182,6 +182,22 @@ def test_a_task_of_ones_own_is_trained_and_looked_at(tmp_path: Path) -> None:
     assert score == pytest.approx(float(right), abs=1e-6) and score > 0.3
 
 
+def test_other_weights_are_looked_at_anew(tmp_path: Path) -> None:
+    """A look is kept for the weights it was taken of; a run that is trained again in its place has others."""
+    data = digits(8)
+    first = trained({"run": CONFIG}, tmp_path)["run"]
+    (before,) = look_once([first], data.test)
+    kept = (first.folder / runs.TEST_FILE).read_bytes()
+    assert look_once([first], data.test) == [before]
+    for name in (runs.RESULT_FILE, runs.MODEL_FILE, "epoch.safetensors", "metrics.jsonl"):
+        (first.folder / name).unlink(missing_ok=True)
+    other = trained({"run": replace(CONFIG, seed=7)}, tmp_path)["run"]
+    (after,) = look_once([other], data.test)
+    assert (first.folder / runs.TEST_FILE).read_bytes() != kept
+    (first.folder / runs.TEST_FILE).unlink()
+    assert look_once([other], data.test) == [after]
+
+
 def test_standard_error_by_hand() -> None:
     """Values 1, 2, 3, 4: s^2 = 5/3, so s / sqrt(4) = sqrt(5/12). Doubles hold it to 1e-15."""
     found = summarise([1.0, 2.0, 3.0, 4.0])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from optics4f.files import write_json
+from optics4f.files import sha256, write_json
 
 from ..data import Batched
 from ..lesson import MODEL_FILE, Task, task_of
@@ -125,19 +125,21 @@ def has_finished(folder: Path, config: RunConfig) -> bool:
 def look_once(runs: Iterable[Trained], split: Batched, task: Build = task_of) -> list[float]:
     """Accuracy of each run on a split: at the end of an experiment, once, the test split.
 
-    What was found is kept beside the run, so that another table of the same runs does not look again.
+    What was found is kept beside the run, so that another table of the same runs does not look again; it
+    holds for those weights and that many pictures.
     """
     return [_looked(run, split, task) for run in runs]
 
 
 def _looked(run: Trained, split: Batched, task: Build) -> float:
     place = run.folder / TEST_FILE
+    of = {"model_sha256": sha256(run.folder / MODEL_FILE), "pictures": split.length}
     if place.is_file():
         kept = json.loads(place.read_text(encoding="utf-8"))
-        if kept["pictures"] == split.length:
+        if all(kept.get(name) == value for name, value in of.items()):
             return float(kept["accuracy"])
     found = _share_right(run, run.network(task).to(run.config.device), split)
-    write_json(place, {"accuracy": found, "pictures": split.length})
+    write_json(place, {"accuracy": found, **of})
     return found
 
 
